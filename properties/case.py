@@ -1,0 +1,107 @@
+"""A case: everything one example of a law is made of, as plain data that prints, shrinks and stores well."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import values
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+SCORE_KINDS = ("normal", "distinct", "ties", "constant", "huge", "tiny")
+TOKEN_KINDS = ("normal", "constant")
+LAYOUTS = ("contiguous", "transposed", "sliced", "expanded")
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """Sizes, dtype, layout, kinds of values and a seed. `drawn`, where given, are the scores themselves.
+
+    batch B, num_tokens N, keep K, dim C, slots M; tau > 0; training: train or eval mode; tokens
+    "constant" means that all tokens of a sample are the same.
+    """
+
+    batch: int
+    num_tokens: int
+    keep: int
+    dim: int
+    slots: int
+    tau: float = 1.0
+    dtype: str = "float32"
+    device: str = "cpu"
+    training: bool = True
+    layout: str = "contiguous"
+    scores: str = "normal"
+    tokens: str = "normal"
+    seed: int = 0
+    drawn: tuple[float, ...] = field(default=())
+
+    def __str__(self) -> str:
+        sizes = f"B={self.batch} N={self.num_tokens} K={self.keep} C={self.dim} M={self.slots} tau={self.tau}"
+        mode = "train" if self.training else "eval"
+        scores = "drawn" if self.drawn else self.scores
+        kinds = f"{self.layout} layout, {scores} scores, {self.tokens} tokens, seed {self.seed}"
+        return f"{sizes} {self.dtype} {self.device} {mode}; {kinds}"
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch has it."""
+        return getattr(torch, self.dtype)
+
+    def make_score(self) -> Tensor:
+        """The score, B N, in the case's dtype, device and layout."""
+        if self.drawn:
+            score = torch.tensor(self.drawn, dtype=torch.float64).view(self.batch, self.num_tokens)
+            return values.lay_out(score.to(self.device, self.torch_dtype), self.layout)
+        return self._draw("score")
+
+    def make_tokens(self) -> Tensor:
+        """The tokens, B N C, in the case's dtype, device and layout."""
+        return self._draw("tokens")
+
+    def recipe(self, name: str) -> str | None:
+        """How a script writes `score` or `tokens` without spelling them out; None for drawn scores."""
+        if name == "score" and self.drawn:
+            return None
+        drawn = f"draw{self._drawn_from(name)!r}.to({self.device!r}, {self.torch_dtype})"
+        return f"lay_out({drawn}, {self.layout!r})"
+
+    def _draw(self, name: str) -> Tensor:
+        drawn = values.draw(*self._drawn_from(name)).to(self.device, self.torch_dtype)
+        return values.lay_out(drawn, self.layout)
+
+    def _drawn_from(self, name: str) -> tuple[str, tuple[int, ...], int]:
+        if name == "score":
+            return self.scores, (self.batch, self.num_tokens), self.seed
+        return self.tokens, (self.batch, self.num_tokens, self.dim), self.seed + 1
+
+    def classes(self) -> frozenset[str]:
+        """The kinds of input that this case is an example of, for the ledger of what was tried."""
+        tried = {
+            "K=1": self.keep == 1,
+            "K=N": self.keep == self.num_tokens,
+            "N=1": self.num_tokens == 1,
+            "B=1": self.batch == 1,
+            "B=N": self.batch == self.num_tokens,
+            "K=M": self.keep == self.slots,
+            "ties": self.scores in ("ties", "constant") or len(set(self.drawn)) < len(self.drawn),
+            "non-contiguous": self.layout != "contiguous",
+            "half precision": self.dtype in ("float16", "bfloat16"),
+            "train": self.training,
+            "eval": not self.training,
+        }
+        for tile in (32, 64, 128, 256):  # fused kernels fail at the edges of their tiles
+            tried[f"N<={tile}"] = tile // 2 < self.num_tokens <= tile
+            tried[f"N>{tile}"] = tile < self.num_tokens <= tile * 3 // 2
+        return frozenset(name for name, hit in tried.items() if hit)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` reads back."""
+        return asdict(self) | {"drawn": list(self.drawn)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Case":
+        """The case that `to_json` wrote."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in data.items() if name in known} | {"drawn": tuple(data["drawn"])})

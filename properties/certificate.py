@@ -1,0 +1,150 @@
+"""The certificate: one record that text, JSON and every later report are made from."""
+
+import hashlib
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import hypothesis
+import numpy
+import torch
+
+from sdtps_ref import __version__
+from sdtps_ref.properties.case import Case
+
+SPEC_VERSION = "1"
+Status = Literal["passed", "failed", "skipped", "blocked", "error"]
+Verdict = Literal["certified", "refused", "error"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a law failed or raised: the message, the smallest case, and a program that shows it.
+
+    reproduced: whether that program was run and showed it; None where it was not run.
+    """
+
+    message: str
+    case: Case
+    script: str
+    reproduced: bool | None = None
+    traceback: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"case": self.case.to_json(), "at": str(self.case)}
+
+
+@dataclass(frozen=True)
+class LawResult:
+    """What became of one law. `reason` says why it was skipped or blocked; `classes` what its examples hit."""
+
+    id: str
+    level: str
+    status: Status
+    reason: str = ""
+    examples: int = 0
+    discarded: int = 0
+    seconds: float = 0.0
+    seconds_inside: float = 0.0
+    classes: tuple[str, ...] = ()
+    findings: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    @property
+    def warns(self) -> bool:
+        """A SHOULD that was not met: advice, not a refusal."""
+        return self.level == "SHOULD" and self.status in ("failed", "error")
+
+    @property
+    def refuses(self) -> bool:
+        """A MUST that was not met."""
+        return self.level == "MUST" and self.status in ("failed", "error")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {
+            "classes": list(self.classes),
+            "failure": None if self.failure is None else self.failure.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was held to the laws, where, and what became of each law."""
+
+    implementation: dict[str, Any]  # name, target, digest of its file, methods
+    environment: dict[str, Any]
+    laws: tuple[LawResult, ...]
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """certified: every MUST that applies passed. refused: one did not. error: nothing was measured."""
+        if any(result.refuses and result.status == "failed" for result in self.laws):
+            return "refused"
+        if not any(result.status == "passed" for result in self.laws):
+            return "error"
+        if any(result.refuses for result in self.laws):
+            return "refused"
+        return "certified"
+
+    @property
+    def level(self) -> str | None:
+        """selection, pipeline or full, by the methods that were certified; None when refused or less."""
+        if self.verdict != "certified":
+            return None
+        measured = set(self.implementation["methods"])
+        if "selector" not in measured:
+            return None
+        if not {"aggregator", "pipeline"} <= measured:
+            return "selection"
+        return "full" if measured & {"multimodal", "model"} else "pipeline"
+
+    @property
+    def diagnosis(self) -> dict[str, Any]:
+        """What the Jacobians tell: the gain, and whatever else laws found."""
+        return {name: value for result in self.laws for name, value in result.findings.items()}
+
+    @property
+    def exit_status(self) -> int:
+        """0 certified, 1 refused, 2 could not run."""
+        return {"certified": 0, "refused": 1, "error": 2}[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, with a sha256 over all of it."""
+        record = {
+            "verdict": self.verdict,
+            "level": self.level,
+            "implementation": self.implementation,
+            "environment": self.environment,
+            "diagnosis": self.diagnosis,
+            "laws": [result.to_json() for result in self.laws],
+            "seconds": self.seconds,
+        }
+        return record | {"sha256": digest(record)}
+
+
+def digest(record: dict[str, Any]) -> str:
+    """sha256 of the record's canonical JSON, its own digest left out."""
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def environment(device: str, profile: str, seed: int) -> dict[str, Any]:
+    """What the verdict rests on besides the implementation."""
+    return {
+        "spec": SPEC_VERSION,
+        "suite": __version__,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "hypothesis": hypothesis.__version__,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        "device": device,
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
+        "profile": profile,
+        "seed": seed,
+    }

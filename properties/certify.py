@@ -1,0 +1,195 @@
+"""Hold an implementation to the laws, one after another, and write the certificate."""
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis.errors import HypothesisException
+
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, environment
+from sdtps_ref.properties.contract import METHODS, provided
+from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation, select_laws
+from sdtps_ref.properties.probe import Probe, SubjectError
+from sdtps_ref.properties.target import describe, loader
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How hard to look. examples: drawn a law, after the corners. shrink: look for the smallest failing case."""
+
+    name: str
+    examples: int
+    shrink: bool = True
+
+
+PROFILES = {p.name: p for p in (Profile("quick", 12), Profile("ci", 100), Profile("deep", 1000))}
+
+
+def check_implementation(
+    implementation: Any,
+    *,
+    profile: str | Profile = "quick",
+    laws: Iterable[str] | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    target: str | None = None,
+    announce: Callable[[LawResult], None] = lambda result: None,
+) -> Certificate:
+    """Hold `implementation` (see `contract.Implementation`) to the laws and return the certificate.
+
+    profile: quick, ci or deep. laws: ids or stages, None for all. seed: of the drawn cases, 0 when None;
+    the same seed draws the same cases. target: how a script finds the implementation, if it has a place.
+    announce: called with each result as it comes. The implementation's own mistakes become statuses;
+    InvalidInput is raised for an unknown profile or law, or an object with none of the contract's methods.
+    """
+    chosen = PROFILES.get(profile) if isinstance(profile, str) else profile
+    if chosen is None:
+        raise InvalidInput.given(f"profile={profile!r}", ", ".join(PROFILES))
+    selected = select_laws(laws)
+    methods = provided(implementation)
+    if not methods:
+        raise InvalidInput.given(
+            f"{type(implementation).__name__}, which has none of the contract's methods",
+            f"an object with one or more of {', '.join(METHODS)}",
+        )
+
+    started = time.perf_counter()
+    results: dict[str, LawResult] = {}
+    with torch.random.fork_rng(), torch.enable_grad():
+        for law_id, law in selected.items():
+            results[law_id] = _judge(law, implementation, methods, results, chosen, seed or 0, device, target)
+            announce(results[law_id])
+    return Certificate(
+        implementation=describe(implementation, target) | {"methods": list(methods)},
+        environment=environment(device, chosen.name, seed or 0),
+        laws=tuple(results.values()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _judge(
+    law: Law,
+    implementation: Any,
+    methods: tuple[str, ...],
+    so_far: dict[str, LawResult],
+    profile: Profile,
+    seed: int,
+    device: str,
+    target: str | None,
+) -> LawResult:
+    missing = law.missing(methods)
+    if missing:
+        return LawResult(law.id, law.level, "skipped", reason=f"needs {missing}, which the implementation lacks")
+    for foundation in law.depends:
+        if so_far[foundation].status not in ("passed", "skipped"):
+            return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")
+    started = time.perf_counter()
+    trial = Trial(law, implementation)
+    trial.run(profile, seed, device)
+    return dataclasses.replace(trial.result(target), seconds=time.perf_counter() - started)
+
+
+class Trial:
+    """One law on one implementation: the corners first, then what hypothesis draws."""
+
+    def __init__(self, law: Law, implementation: Any):
+        self.law, self.implementation = law, implementation
+        self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
+        self.classes: set[str] = set()
+        self.findings: dict[str, Any] = {}
+        self.unsupported = ""
+        self.fault: tuple[Exception, Probe] | None = None
+
+    def run(self, profile: Profile, seed: int, device: str) -> None:
+        """Try the corners, then `profile.examples` drawn cases; keep the smallest failure."""
+        for corner in self.law.domain.corners(device):
+            try:
+                self.once(corner)
+            except (Violation, SubjectError):
+                if not profile.shrink:
+                    return
+                break  # hypothesis may find it on a smaller case
+        corner_fault, self.fault = self.fault, None
+
+        @hypothesis_seed(seed)
+        @settings(
+            max_examples=profile.examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if profile.shrink else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+        @given(self.law.domain.strategy(device))
+        def draw(case: Case) -> None:
+            self.once(case)
+
+        try:
+            draw()
+        except (Violation, SubjectError, HypothesisException):
+            pass  # what it ended on is in self.fault; a flaky failure keeps its last sight
+        self.fault = self.fault or corner_fault
+
+    def once(self, case: Case) -> None:
+        """One example. Raises what the law raises; remembers what the certificate needs."""
+        probe = Probe(self.implementation, case)
+        try:
+            self.law.check(probe)
+            self.executed += 1
+            self.classes |= case.classes()
+        except Discard:
+            self.discarded += 1
+        except Unsupported as reason:
+            self.discarded += 1
+            self.unsupported = str(reason)
+        except (Violation, SubjectError) as fault:
+            self.executed += 1
+            self.fault = (fault, probe)
+            raise
+        finally:
+            self.findings |= probe.findings
+            self.seconds_inside += probe.seconds_inside
+
+    def result(self, target: str | None) -> LawResult:
+        """What the trial came to."""
+        result = LawResult(
+            id=self.law.id,
+            level=self.law.level,
+            status="passed",
+            examples=self.executed,
+            discarded=self.discarded,
+            seconds_inside=self.seconds_inside,
+            classes=tuple(sorted(self.classes)),
+            findings=self.findings,
+        )
+        if self.fault:
+            fault, probe = self.fault
+            status = "failed" if isinstance(fault, Violation) else "error"
+            return dataclasses.replace(result, status=status, failure=_failure(fault, probe, target))
+        if not self.executed and self.unsupported:
+            return dataclasses.replace(result, status="skipped", reason=self.unsupported)
+        if not self.executed:
+            reason = "no case could tell a right answer from a trivial one"
+            return dataclasses.replace(result, status="error", reason=reason)
+        return result
+
+
+def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
+    check = fault.check if isinstance(fault, Violation) else None
+    original = fault.original if isinstance(fault, SubjectError) else fault
+    return Failure(
+        message=str(fault),
+        case=probe.case,
+        script=probe.script.render(check, str(fault), loader(target)),
+        traceback="".join(traceback.format_exception(original)),
+    )

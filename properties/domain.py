@@ -1,0 +1,112 @@
+"""The domain of a law: the cases on which it makes its claim, as corners and as a hypothesis strategy."""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from sdtps_ref.properties.case import DTYPES, LAYOUTS, SCORE_KINDS, TOKEN_KINDS, Case
+
+TILE_EDGES = (31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
+TAUS = (1.0, 0.5, 2.0, 0.1, 5.0)
+
+# Tried in every run, in this order, before anything is drawn.
+CORNERS = (
+    Case(batch=2, num_tokens=6, keep=3, dim=4, slots=2, scores="distinct"),
+    Case(batch=2, num_tokens=6, keep=3, dim=4, slots=2, training=False, scores="distinct"),
+    Case(batch=4, num_tokens=128, keep=64, dim=512, slots=25),  # the published sizes
+    Case(batch=3, num_tokens=1, keep=1, dim=4, slots=2),
+    Case(batch=1, num_tokens=7, keep=1, dim=4, slots=3),
+    Case(batch=5, num_tokens=5, keep=5, dim=3, slots=2, tau=0.5),
+    Case(batch=2, num_tokens=20, keep=7, dim=3, slots=7, scores="ties"),
+    Case(batch=2, num_tokens=33, keep=16, dim=8, slots=4, scores="constant"),
+    Case(batch=3, num_tokens=65, keep=32, dim=4, slots=4, scores="huge", layout="transposed"),
+    Case(batch=2, num_tokens=129, keep=40, dim=4, slots=5, tau=2.0, layout="sliced"),
+    Case(batch=3, num_tokens=12, keep=6, dim=8, slots=3, dtype="float64", layout="expanded", training=False),
+    Case(batch=2, num_tokens=32, keep=20, dim=4, slots=5, dtype="bfloat16"),
+    Case(batch=2, num_tokens=64, keep=31, dim=4, slots=3, dtype="float16", training=False),
+    Case(batch=2, num_tokens=257, keep=100, dim=4, slots=9, scores="tiny"),
+)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Which cases a law speaks of. The defaults are all of them; a law narrows what it must.
+
+    min_tokens, min_keep, min_dropped: least N, K and N - K. wide: C >= K + 1, so that the weights can
+    be read off the pooled tokens. max_tokens: most N of a corner; draw_tokens: of a drawn case (what
+    takes a Jacobian for each is kept small).
+    """
+
+    dtypes: tuple[str, ...] = DTYPES
+    scores: tuple[str, ...] = SCORE_KINDS
+    tokens: tuple[str, ...] = TOKEN_KINDS
+    layouts: tuple[str, ...] = LAYOUTS
+    modes: tuple[bool, ...] = (True, False)
+    taus: tuple[float, ...] = TAUS
+    min_tokens: int = 1
+    min_keep: int = 1
+    min_dropped: int = 0
+    max_tokens: int = 300
+    draw_tokens: int = 300
+    wide: bool = False
+
+    def clip(self, case: Case) -> Case:
+        """The nearest case inside this domain."""
+        least = max(self.min_tokens, self.min_keep + self.min_dropped)
+        num_tokens = min(max(case.num_tokens, least), self.max_tokens)
+        keep = min(max(case.keep, self.min_keep), num_tokens - self.min_dropped)
+        return replace(
+            case,
+            num_tokens=num_tokens,
+            keep=keep,
+            dim=max(case.dim, keep + 1) if self.wide else case.dim,
+            tau=_nearest(case.tau, self.taus),
+            dtype=_nearest(case.dtype, self.dtypes),
+            training=_nearest(case.training, self.modes),
+            layout=_nearest(case.layout, self.layouts),
+            scores=_nearest(case.scores, self.scores),
+            tokens=_nearest(case.tokens, self.tokens),
+            drawn=() if num_tokens != case.num_tokens else case.drawn,
+        )
+
+    def corners(self, device: str = "cpu") -> list[Case]:
+        """CORNERS, moved into this domain, each once."""
+        return list(dict.fromkeys(replace(self.clip(case), device=device) for case in CORNERS))
+
+    @st.composite
+    @staticmethod
+    def _cases(draw: st.DrawFn, domain: "Domain", device: str) -> Case:
+        small = st.integers(1, 12)
+        num_tokens = draw(small | st.sampled_from(TILE_EDGES) if domain.draw_tokens > 12 else small)
+        batch = draw(st.integers(1, 4))
+        case = Case(
+            batch=batch,
+            num_tokens=num_tokens,
+            keep=draw(st.integers(1, num_tokens)),
+            dim=draw(st.integers(1, 8)),
+            slots=draw(st.integers(1, 6)),
+            tau=draw(st.sampled_from(domain.taus)),
+            dtype=draw(st.sampled_from(domain.dtypes)),
+            device=device,
+            training=draw(st.sampled_from(domain.modes)),
+            layout=draw(st.sampled_from(domain.layouts)),
+            scores=draw(st.sampled_from(domain.scores)),
+            tokens=draw(st.sampled_from(domain.tokens)),
+            seed=draw(st.integers(0, 2**16)),
+        )
+        case = domain.clip(case)
+        # Where values carry the meaning, hypothesis draws them one by one and shrinks them; only
+        # while they are few, and only where the law speaks of any scores at all.
+        if domain.scores == SCORE_KINDS and batch * case.num_tokens <= 8 and draw(st.booleans()):
+            quarter = st.integers(-40, 40).map(lambda n: n / 4)  # exact in every dtype
+            elements = st.lists(quarter, min_size=batch * case.num_tokens, max_size=batch * case.num_tokens)
+            case = replace(case, drawn=tuple(draw(elements)))
+        return case
+
+    def strategy(self, device: str = "cpu") -> st.SearchStrategy[Case]:
+        """Cases of this domain; shrinks towards few, small and plain."""
+        return self._cases(self, device)
+
+
+def _nearest(value, accepted):  # type: ignore[no-untyped-def]
+    return value if value in accepted else accepted[0]

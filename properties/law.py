@@ -1,0 +1,150 @@
+"""What a law is: one function with one claim, found by its place and named after it.
+
+`laws/<stage>.py: def <claim>(probe)` is the law `<stage>.<claim>`. There is nothing else to register.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Literal
+
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.domain import Domain
+
+if TYPE_CHECKING:
+    from sdtps_ref.properties.probe import Probe
+
+Level = Literal["MUST", "SHOULD"]
+SECTIONS = ("Why", "Breaks when", "Remedy")
+
+
+class Violation(AssertionError):
+    """The implementation did not do what the law claims. The message needs no knowledge of the law.
+
+    check: a Python expression over the script's names that is true for a right implementation.
+    """
+
+    def __init__(self, message: str, check: str | None = None):
+        super().__init__(message)
+        self.check = check
+
+
+class Unsupported(Exception):
+    """The implementation does not offer, in this case, what the law needs: `reason` goes on the certificate."""
+
+
+class Discard(Exception):
+    """This case says nothing about the law (a wrong implementation would look right on it)."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A claim, with what it needs and on which cases it holds.
+
+    id: stable, never reused. needs: contract methods, each entry one or several separated by `|`, of
+    which one suffices. depends: laws without which this one means nothing: it is blocked when one failed.
+    """
+
+    id: str
+    check: Callable[["Probe"], None]
+    level: Level
+    needs: tuple[str, ...]
+    depends: tuple[str, ...]
+    domain: Domain
+    sections: dict[str, str] = field(repr=False)
+
+    @property
+    def claim(self) -> str:
+        """The first line of the docstring."""
+        return self.sections["Claim"].splitlines()[0]
+
+    def missing(self, methods: Iterable[str]) -> str | None:
+        """The first thing this law needs that `methods` lack, in words."""
+        have = set(methods)
+        for need in self.needs:
+            if not have & set(need.split("|")):
+                return need.replace("|", " or ")
+        return None
+
+
+def law(
+    *,
+    needs: str | tuple[str, ...],
+    level: Level = "MUST",
+    depends: str | tuple[str, ...] = (),
+    domain: Domain | None = None,
+) -> Callable[[Callable[["Probe"], None]], Law]:
+    """Make a function of a probe into a law. Its docstring is what `sdtps explain` prints.
+
+    The docstring opens with the formula; then come paragraphs headed `Why:`, `Breaks when:` and `Remedy:`.
+    """
+
+    def made(check: Callable[["Probe"], None]) -> Law:
+        stage = check.__module__.rpartition(".")[2]
+        return Law(
+            id=f"{stage}.{check.__name__}",
+            check=check,
+            level=level,
+            needs=(needs,) if isinstance(needs, str) else needs,
+            depends=(depends,) if isinstance(depends, str) else depends,
+            domain=domain or Domain(),
+            sections=_sections(check),
+        )
+
+    return made
+
+
+def _sections(check: Callable[..., None]) -> dict[str, str]:
+    text = inspect.getdoc(check) or ""
+    headed = re.split(rf"^({'|'.join(SECTIONS)}): ", text, flags=re.MULTILINE)
+    sections = {"Claim": headed[0].strip()}
+    sections.update({name: body.strip() for name, body in zip(headed[1::2], headed[2::2], strict=True)})
+    lacking = [name for name in ("Claim", *SECTIONS) if not sections.get(name)]
+    if lacking:
+        raise TypeError(f"the docstring of law {check.__module__}.{check.__name__} lacks {', '.join(lacking)}")
+    return sections
+
+
+@cache
+def all_laws() -> dict[str, Law]:
+    """Every law by id, each after the laws it depends on."""
+    package = import_module("sdtps_ref.properties.laws")
+    found: dict[str, Law] = {}
+    for stage in iter_modules(package.__path__):
+        module = import_module(f"{package.__name__}.{stage.name}")
+        found.update({value.id: value for value in vars(module).values() if isinstance(value, Law)})
+
+    ordered: dict[str, Law] = {}
+
+    def place(law_id: str) -> None:
+        for foundation in found[law_id].depends:
+            place(foundation)
+        ordered.setdefault(law_id, found[law_id])
+
+    for law_id in found:
+        place(law_id)
+    return ordered
+
+
+def select_laws(ids: Iterable[str] | None) -> dict[str, Law]:
+    """The laws with these ids, or of these stages (`decision`), and what they depend on. None means all.
+
+    Raises InvalidInput for an id that names nothing.
+    """
+    laws = all_laws()
+    if ids is None:
+        return laws
+    wanted: set[str] = set()
+    for given in ids:
+        named = {law_id for law_id in laws if given in (law_id, law_id.partition(".")[0])}
+        if not named:
+            raise InvalidInput.given(f"law {given!r}", f"a law's id or its stage: {', '.join(laws)}")
+        wanted |= named
+    for law_id in reversed(laws):  # foundations come before what rests on them
+        if law_id in wanted:
+            wanted.update(laws[law_id].depends)
+    return {law_id: laws[law_id] for law_id in laws if law_id in wanted}

@@ -1,0 +1,203 @@
+"""What reaches the score: the reason that D exists."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import fingerprint, values
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import expect_close, expect_finite
+from sdtps_ref.properties.law import Violation, law
+from sdtps_ref.properties.probe import Probe
+
+DISTINCT = Domain(
+    dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), taus=(1.0, 0.5, 2.0), max_tokens=130
+)
+READABLE = Domain(
+    dtypes=("float64",),
+    scores=("distinct",),
+    tokens=("normal",),
+    taus=(1.0, 0.5, 2.0),
+    min_keep=3,
+    max_tokens=128,
+    draw_tokens=12,
+    wide=True,
+)
+STRUCTURE = 1e-5  # a masked softmax is explained to 1e-11 in float64; anything else, to 1e-2 or worse
+COMBINATIONS = 4  # random combinations of outputs that are differentiated; three determine the soft mask
+WELL_CONDITIONED = (1e-3, 1e3)
+
+
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=DISTINCT)
+def reaches_score(probe: Probe) -> None:
+    """d(output)/d(score) != 0 for every token, kept or dropped; = 0 where K = 1 or all tokens are the same.
+
+    Why: D is the only road by which a gradient reaches the score. Without it the loss still falls, since
+    the rest of the model learns, and the selection stays what it was at initialisation.
+    Breaks when: there is no straight-through path (a hard mask, a detach, a no_grad), D is computed and
+    not passed on to the aggregation, or the soft mask covers the kept tokens only.
+    Remedy: D = hard + (soft - soft.detach()), and `aggregator(selected_tokens, selected_decision)`.
+    """
+    if "selector" in probe.methods:
+        _reaches_through_selector(probe)
+    if "pipeline" in probe.methods:
+        _reaches_through_pipeline(probe)
+
+
+def _reaches_through_selector(probe: Probe) -> None:
+    selection = probe.select()
+    cotangent = probe.random(selection.decision)
+    reached = probe.gradient(selection.decision, probe.score, cotangent)
+    if probe.case.num_tokens == 1:
+        expect_close(probe, "gradient of decision to score", "bn", reached, torch.zeros_like(reached), tolerance=1e-6)
+    else:
+        _expect_everywhere(probe, "decision", reached)
+
+
+def _reaches_through_pipeline(probe: Probe) -> None:
+    case = probe.case
+    pooled = probe.pool()
+    cotangent = probe.random(pooled)
+    reached = probe.gradient(pooled, probe.score, cotangent)
+    if case.keep >= 2:
+        _expect_everywhere(probe, "pooled tokens", reached)
+        same = probe.given("same_tokens", probe.tokens[:, :1].expand(-1, case.num_tokens, -1).contiguous())
+        scale = float(reached.abs().amax())
+        reached = probe.gradient(probe.pool(same), probe.score, cotangent)
+        why = "all tokens are the same, so no choice among them changes the output"
+    else:
+        scale = _scale_of_two(probe)
+        why = "with one kept token its weight is one, whatever the score"
+    # Rounding is multiplied by the mask's gain as the gradient is: what counts is one relative to the other.
+    tolerance = 1e3 * torch.finfo(reached.dtype).eps * scale
+    zeros = torch.zeros_like(reached)
+    expect_close(probe, "gradient of pooled tokens to score", "bn", reached, zeros, tolerance=tolerance, because=why)
+
+
+def _scale_of_two(probe: Probe) -> float:
+    """How large the gradient is where two of two tokens are kept: the yardstick for one that should be zero."""
+    B, C = probe.case.batch, probe.case.dim
+    tokens = probe.given("two_tokens", torch.randn(B, 2, C, dtype=torch.float64).to(probe.tokens))
+    score = probe.given("two_scores", torch.tensor([[0.5, -0.5]] * B).to(probe.score), requires_grad=True)
+    pooled = probe.pool(tokens, score, num_tokens=2, keep=2)
+    return float(probe.gradient(pooled, score, probe.random(pooled)).abs().amax())
+
+
+def _expect_everywhere(probe: Probe, name: str, reached: Tensor) -> None:
+    expect_finite(probe, f"gradient of {name} to score", reached)
+    shown = probe.script.shown(reached)
+    if not reached.any():
+        raise Violation(
+            f"gradient of {name} to score is zero everywhere, but should not be: no straight-through path, "
+            "the score is never trained",
+            check=f"{shown}.any()",
+        )
+    if not reached.all():
+        b, n = (reached == 0).nonzero()[0].tolist()
+        raise Violation(
+            f"gradient of {name} to score[b={b}, n={n}] = 0, but should not be "
+            f"({int((reached == 0).sum())} of {reached.numel()} entries are zero)",
+            check=f"{shown}[{b}, {n}] != 0",
+        )
+
+
+@law(needs="pipeline", depends="gradient.reaches_score", domain=READABLE)
+def matches_closed_form(probe: Probe) -> None:
+    """d out/d score[n] = (gain / tau) p_n (H_n - H p), H_n = W_n (token_n - out) where kept, 0 where dropped; p = soft_mask.
+
+    Why: a gradient can be nonzero and wrong: scaled by a token, in another order, from a soft mask over
+    the wrong axis. The optimiser follows it all the same.
+    Breaks when: D is gathered in another order than the tokens, D multiplies the tokens instead of
+    masking the softmax, the soft mask is a sigmoid or covers the kept tokens only, or D is detached in
+    one of the two modes.
+    Remedy: pass D at keep_indices to the mask before the softmax, and nothing else of it anywhere.
+    """
+    pooled, readings = _read(probe)
+    for b, reading in enumerate(readings):
+        if reading.mask.residual < STRUCTURE and reading.mask.rate < 0:
+            raise Violation(
+                f"gradient of pooled tokens to score[b={b}] is {reading.mask.rate * probe.case.tau:.4g} times the "
+                "closed form, but should be a positive multiple of it: it points the wrong way"
+            )
+    cotangent = probe.random(pooled)
+    seen = probe.gradient(pooled, probe.score, cotangent)
+    flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
+    owed = np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
+    expect_close(
+        probe,
+        "gradient of pooled tokens to score",
+        "bn",
+        seen,
+        torch.from_numpy(owed),
+        tolerance=STRUCTURE * float(max(seen.abs().amax(), np.abs(owed).max())),
+        because="no soft mask and no single gain explain it",
+    )
+
+
+@law(needs="pipeline", level="SHOULD", depends="gradient.matches_closed_form", domain=READABLE)
+def well_conditioned(probe: Probe) -> None:
+    """gain = d(mask)/dD at D = 1 is about 1: the score's gradient is of the size of every other gradient.
+
+    Why: through `(1 - D) * 1e10` the score receives 1e10 times its gradient. The direction is right, the
+    size is not: a clipped norm drowns every other parameter, float16 overflows, SGD ends at NaN. On a toy
+    task Adam ends at a loss of 0.14 with the 1e10 mask and at 0.001 with log D.
+    Breaks when: the mask is the published one.
+    Remedy: replace `logits - (1 - D) * 1e10` by `logits + log D` (zero weight where D = 0): the forward
+    pass is the same to the bit.
+    """
+    _, readings = _read(probe)
+    gain = float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau
+    probe.findings["gain"] = gain
+    low, high = WELL_CONDITIONED
+    if not low <= gain <= high:
+        raise Violation(
+            f"gain = {gain:.4g}, but should be about 1: the score receives {gain:.4g} times the well-conditioned "
+            "gradient. Add log D to the logits instead of subtracting (1 - D) * 1e10",
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One sample of the pipeline, read from outside through random combinations of its outputs."""
+
+    products: fingerprint.Array  # count N    d (combination) / d score
+    lever: fingerprint.Array  # M*C   N    d pooled / d D at gain one, zero where dropped
+    combinations: fingerprint.Array  # count M*C
+    mask: fingerprint.SoftMask
+
+    def closed_form(self, probe: Probe, b: int, cotangent: fingerprint.Array) -> fingerprint.Array:
+        """The gradient that the recovered soft mask owes; where none fits, that of the noiseless one. N."""
+        owed = cotangent @ self.lever
+        if self.mask.residual < STRUCTURE:
+            return fingerprint.closed_form(owed[None], self.mask.probabilities, self.mask.rate)[0]
+        noiseless = fingerprint.softmax(probe.score[b].detach().cpu().numpy() / probe.case.tau)
+        plain = fingerprint.closed_form(self.combinations @ self.lever, noiseless, 1.0)
+        rate = (self.products * plain).sum() / max((plain * plain).sum(), 1e-300)
+        return fingerprint.closed_form(owed[None], noiseless, rate)[0]
+
+
+def _read(probe: Probe) -> tuple[Tensor, list[Reading]]:
+    """The pooled tokens and, for each sample, what their Jacobian says."""
+    case = probe.case
+    pooled = probe.pool()
+    combinations = values.draw("normal", (COMBINATIONS, *pooled.shape), case.seed).to(pooled)
+    products = probe.products(pooled, probe.score, combinations).cpu().numpy()  # B count N
+    flat = combinations.reshape(COMBINATIONS, case.batch, -1).cpu().numpy()
+    kept = probe.score.detach().topk(case.keep).indices.cpu().numpy()
+    readings = []
+    for b in range(case.batch):
+        tokens = probe.tokens[b].cpu().numpy()[kept[b]]  # K C
+        out = pooled[b].detach().cpu().numpy()  # M C
+        weights, unexplained = fingerprint.weights(out, tokens)
+        if not unexplained < STRUCTURE:
+            raise Violation(
+                f"pipeline(tokens, score)[b={b}] is not a weighted mean of the {case.keep} kept tokens "
+                f"(it is off by {unexplained:.3g} of its size), but should be",
+            )
+        lever = np.zeros((case.slots * case.dim, case.num_tokens))
+        lever[:, kept[b]] = fingerprint.pooling_lever(weights, tokens, out)
+        mask = fingerprint.soft_mask(products[b], flat[:, b] @ lever)
+        readings.append(Reading(products[b], lever, flat[:, b], mask))
+    return pooled, readings

@@ -1,0 +1,163 @@
+"""All that a law may do with an implementation: build it, call it, differentiate it.
+
+Every step is written down as a line of a script, so that a failure comes with a program that repeats it
+with torch and the implementation alone.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import values
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.contract import Selection, provided
+from sdtps_ref.properties.law import Unsupported, Violation
+from sdtps_ref.properties.script import Script
+
+
+class SubjectError(Exception):
+    """The implementation raised. `original` is what it raised, `during` the call it was raised in."""
+
+    def __init__(self, original: Exception, during: str):
+        super().__init__(f"{during} raised {type(original).__name__}: {_first_line(original)}")
+        self.original, self.during = original, during
+
+
+class Probe:
+    """One implementation on one case. `tokens` and `score` are the case's own; the score requires grad."""
+
+    def __init__(self, implementation: Any, case: Case):
+        self.implementation, self.case = implementation, case
+        self.methods = provided(implementation)
+        self.script = Script(case)
+        self.seconds_inside = 0.0
+        self.findings: dict[str, Any] = {}
+        self._built: dict[tuple[Any, ...], Any] = {}
+        self.tokens, self.score = case.make_tokens(), case.make_score().requires_grad_()
+        self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
+        self.script.define_value("score", self.score, case.recipe("score"))
+
+    def given(self, name: str, value: Tensor, *, requires_grad: bool = False) -> Tensor:
+        """Name an input tensor, so that the script can hold it."""
+        value = value.detach()
+        value.requires_grad_(requires_grad)
+        self.script.define_value(name, value)
+        return value
+
+    def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
+        """Normal values in the shape of `like`, from the case's seed."""
+        seed += self.case.seed + 7
+        drawn = values.draw("normal", tuple(like.shape), seed).to(like)
+        self.script.define_value(name, drawn, f"draw('normal', {tuple(like.shape)}, {seed}).to({like.device.type!r}, {like.dtype})")
+        return drawn
+
+    def build(self, method: str, *, training: bool | None = None, fresh: bool = False, **changes: Any) -> Any:
+        """What the implementation's factory `method` returns for this case, moved and switched; built once.
+
+        changes: sizes that differ from the case's, by the factory's argument names.
+        """
+        case = self.case
+        sizes = {"dim": case.dim, "num_tokens": case.num_tokens, "keep": case.keep, "slots": case.slots, "tau": case.tau}
+        accepted = {"selector": ("dim", "num_tokens", "keep", "tau"), "aggregator": ("dim", "slots")}
+        arguments = {name: sizes[name] for name in accepted.get(method, tuple(sizes))} | changes
+        training = case.training if training is None else training
+        key = (method, training, *arguments.items())
+        if fresh or key not in self._built:
+            torch.manual_seed(case.seed)
+            self.script.define_build(method, arguments, training)
+            name = self.script.last
+            built = self._run(f"{method}(...)", getattr(self.implementation, method), **arguments)
+            if not callable(built) and method != "model":
+                raise Violation(f"{method}(...) returned {type(built).__name__}, but should return something callable")
+            self._built[key] = values.prepare(built, case.torch_dtype, case.device, training)
+            self.script.name(self._built[key], name)
+        return self._built[key]
+
+    def select(self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any) -> Selection:
+        """One call of the selector, read by attribute. seed: of torch's global generator before the call."""
+        tokens, score = self._or_own(tokens, score)
+        result = self.call(self.build("selector", **build), tokens, score, name="selection", seed=seed)
+        for attribute in ("selected_tokens", "decision"):
+            if not isinstance(getattr(result, attribute, None), Tensor):
+                kind = type(getattr(result, attribute, None)).__name__
+                raise Violation(
+                    f"selector returned {type(result).__name__} whose {attribute} is {kind}, but should be a Tensor",
+                    check=f"isinstance(getattr({self.script.last}, {attribute!r}, None), torch.Tensor)",
+                )
+        fields = {name: getattr(result, name, None) for name in Selection.__dataclass_fields__}
+        for attribute, value in fields.items():
+            self.script.name(value, f"{self.script.last}.{attribute}")
+        return Selection(**fields)
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, *, seed: int = 0, **build: Any) -> Tensor:
+        """One call of the aggregator."""
+        return self._tensor(self.call(self.build("aggregator", **build), tokens, decision, name="pooled", seed=seed))
+
+    def pool(self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any) -> Tensor:
+        """One call of the pipeline."""
+        tokens, score = self._or_own(tokens, score)
+        return self._tensor(self.call(self.build("pipeline", **build), tokens, score, name="pooled", seed=seed))
+
+    def call(self, function: Callable[..., Any], *arguments: Any, name: str, seed: int | None = 0) -> Any:
+        """Call something of the implementation's, with the global generator seeded first."""
+        if seed is not None:
+            torch.manual_seed(self.case.seed + seed)
+        self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed)
+        result = self._run(self.script.shown(function), function, *arguments)
+        self.script.name(result, self.script.last)
+        return result
+
+    def gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
+        """d(output . cotangent) / d source, zeros where no path leads there."""
+        self.script.define_gradient(output, source, cotangent)
+        found = self._run("backward", values.gradient, output, source, cotangent)
+        self.script.name(found, self.script.last)
+        return found
+
+    def jacobian(self, output: Tensor, source: Tensor) -> Tensor:
+        """d output / d source, an entry of a sample's output a row: B, entries, then the source's own axes.
+
+        One vector product gives a row for every sample at once, which is right wherever samples do not
+        depend on each other (`symmetry.batch_independent`).
+        """
+        entries = output[0].numel()
+        one_hots = torch.eye(entries, dtype=output.dtype, device=output.device).view(entries, 1, *output.shape[1:])
+        return self.products(output, source, one_hots.expand(-1, output.shape[0], *output.shape[1:]))
+
+    def products(self, output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
+        """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
+        rows = [self._run("backward", values.gradient, output, source, cotangent) for cotangent in cotangents]
+        return torch.stack(rows, dim=1)
+
+    def _or_own(self, tokens: Tensor | None, score: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.tokens if tokens is None else tokens, self.score if score is None else score
+
+    def _tensor(self, result: Any) -> Tensor:
+        if not isinstance(result, Tensor):
+            raise Violation(
+                f"{self.script.last} is {type(result).__name__}, but should be a Tensor B M C",
+                check=f"isinstance({self.script.last}, torch.Tensor)",
+            )
+        return result
+
+    def _run(self, during: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        except NotImplementedError as error:
+            if self.case.dtype in ("float16", "bfloat16") or not during.endswith("(...)"):
+                raise SubjectError(error, during) from error
+            raise Unsupported(f"{during} is not implemented") from error
+        except Exception as error:
+            if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
+                raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {_first_line(error)}") from error
+            raise SubjectError(error, during) from error
+        finally:
+            self.seconds_inside += time.perf_counter() - started
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "no message").splitlines()[0]

@@ -1,0 +1,92 @@
+"""How a case becomes tensors, and how an implementation is made ready.
+
+Torch only and self-contained: a failure's script carries these functions' own source text, so that it
+runs with torch and the implementation alone.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def draw(kind: str, shape: tuple[int, ...], seed: int) -> Tensor:
+    """Float64 values of one kind; the axis 1 holds the tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(shape, dtype=torch.float64, generator=generator)
+    if kind == "normal":
+        return normal
+    if kind == "distinct":  # a shuffled ramp: no two tokens within 4 / N of each other
+        ramp = torch.linspace(-2, 2, shape[1], dtype=torch.float64)
+        return ramp[normal.argsort(dim=1)]
+    if kind == "ties":
+        return normal.round()
+    if kind == "constant":
+        return normal[:, :1].expand(shape).clone()
+    if kind == "huge":
+        return normal * 1e4
+    if kind == "tiny":
+        return normal * 1e-30
+    raise ValueError(f"given kind {kind!r}; accepted: normal, distinct, ties, constant, huge, tiny")
+
+
+def lay_out(values: Tensor, layout: str) -> Tensor:
+    """The same values in other strides; `expanded` repeats the first sample with stride zero."""
+    if layout == "transposed":
+        return values.transpose(0, 1).contiguous().transpose(0, 1)
+    if layout == "sliced":
+        wide = values.new_zeros(*values.shape[:-1], 2 * values.shape[-1])
+        wide[..., ::2] = values
+        return wide[..., ::2]
+    if layout == "expanded":
+        return values[:1].expand(values.shape)
+    return values
+
+
+def modules_in(built: Any, depth: int = 3) -> list[torch.nn.Module]:
+    """The modules that a factory's result runs: itself, or what a function, method or object holds."""
+    if isinstance(built, torch.nn.Module):
+        return [built]
+    if depth == 0 or isinstance(built, (Tensor, str, bytes, int, float, type(None), type)):
+        return []
+    if isinstance(built, dict):
+        held = list(built.values())
+    elif isinstance(built, (list, tuple)):
+        held = list(built)
+    else:
+        held = [cell.cell_contents for cell in getattr(built, "__closure__", None) or () if _is_filled(cell)]
+        held += [getattr(built, name, None) for name in ("__self__", "func", "args", "keywords")]
+        held += list(getattr(built, "__dict__", {}).values())
+    return [module for part in held for module in modules_in(part, depth - 1)]
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
+def prepare(built: Any, dtype: torch.dtype, device: str, training: bool) -> Any:
+    """Move the modules behind `built` to dtype and device, and into train or eval mode.
+
+    Parameters that start as all zeros are stirred: a zero-initialised layer gives uniform weights, on
+    which a wrong mask looks right.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for module in modules_in(built):
+        module.to(device=device, dtype=dtype).train(training)
+        for parameter in module.parameters():
+            if parameter.is_floating_point() and not parameter.is_meta and not parameter.any():
+                stir = 0.5 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
+                parameter.data.copy_(stir)
+    return built
+
+
+def gradient(output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
+    """d(output . cotangent) / d source; zeros where no path leads from one to the other."""
+    if not output.requires_grad:
+        return torch.zeros_like(source)
+    (found,) = torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, allow_unused=True)
+    return torch.zeros_like(source) if found is None else found

@@ -1,0 +1,43 @@
+"""The SDTPS reference, and the front door of the suite that holds implementations to it.
+
+Kept free of torch, so that `sdtps --help` and the numpy oracle start at once: the reference's own
+names are imported when first asked for.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+_SOURCES = {
+    "InvalidInput": "errors",
+    "MultiModalSDTPS": "multimodal",
+    "ScorePredictor": "scoring",
+    "SDTPSError": "errors",
+    "TokenAggregation": "aggregation",
+    "TokenSparse": "selection",
+    "TwoBranchSDTPS": "branches",
+}
+
+__all__ = sorted(_SOURCES)
+
+# A checkout keeps properties/, golden/ and benchmarks/ beside this folder; a wheel keeps them inside it.
+# Without this, a checkout on sys.path would hide the installed sub-packages.
+_here = Path(__file__).resolve().parent
+if not (_here / "properties").is_dir() and (_here.parent / "properties").is_dir():
+    __path__.append(str(_here.parent))
+
+if TYPE_CHECKING:
+    from sdtps_ref.aggregation import TokenAggregation
+    from sdtps_ref.branches import TwoBranchSDTPS
+    from sdtps_ref.errors import InvalidInput, SDTPSError
+    from sdtps_ref.multimodal import MultiModalSDTPS
+    from sdtps_ref.scoring import ScorePredictor
+    from sdtps_ref.selection import TokenSparse
+
+
+def __getattr__(name: str) -> object:
+    if name not in _SOURCES:
+        raise AttributeError(f"module 'sdtps_ref' has no attribute {name!r}; it exports {', '.join(__all__)}")
+    return getattr(import_module(f"sdtps_ref.{_SOURCES[name]}"), name)

@@ -23,13 +23,15 @@ Verdict = Literal["certified", "refused", "error"]
 class Failure:
     """Why a law failed or raised: the message, the smallest case, and a program that shows it.
 
-    reproduced: whether that program was run and showed it; None where it was not run.
+    reproduced: whether that program was run and showed it; None where it was not run. raised: the class
+    of what the implementation raised, empty where it broke a law instead.
     """
 
     message: str
     case: Case
     script: str
     reproduced: bool | None = None
+    raised: str = ""
     traceback: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Hold an implementation to the laws, one after another, and write the certificate."""
 
+import contextlib
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, en
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation, select_laws
 from sdtps_ref.properties.probe import Probe, SubjectError
+from sdtps_ref.properties.reproduce import reproduces
 from sdtps_ref.properties.target import describe, loader
 
 
@@ -33,6 +35,17 @@ class Profile:
 PROFILES = {p.name: p for p in (Profile("quick", 12), Profile("ci", 100), Profile("deep", 1000))}
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On what terms laws are judged; the arguments of `check_implementation`."""
+
+    profile: Profile
+    seed: int = 0
+    device: str = "cpu"
+    target: str | None = None
+    reproduce: bool = True
+
+
 def check_implementation(
     implementation: Any,
     *,
@@ -41,18 +54,18 @@ def check_implementation(
     seed: int | None = None,
     device: str = "cpu",
     target: str | None = None,
+    reproduce: bool = True,
     announce: Callable[[LawResult], None] = lambda result: None,
 ) -> Certificate:
     """Hold `implementation` (see `contract.Implementation`) to the laws and return the certificate.
 
     profile: quick, ci or deep. laws: ids or stages, None for all. seed: of the drawn cases, 0 when None;
     the same seed draws the same cases. target: how a script finds the implementation, if it has a place.
-    announce: called with each result as it comes. The implementation's own mistakes become statuses;
-    InvalidInput is raised for an unknown profile or law, or an object with none of the contract's methods.
+    reproduce: run each failure's script and record whether it showed the failure. announce: called with
+    each result as it comes. The implementation's own mistakes become statuses; InvalidInput is raised
+    for an unknown profile or law, or an object with none of the contract's methods.
     """
-    chosen = PROFILES.get(profile) if isinstance(profile, str) else profile
-    if chosen is None:
-        raise InvalidInput.given(f"profile={profile!r}", ", ".join(PROFILES))
+    terms = Terms(named_profile(profile), seed or 0, device, target, reproduce)
     selected = select_laws(laws)
     methods = provided(implementation)
     if not methods:
@@ -63,29 +76,29 @@ def check_implementation(
 
     started = time.perf_counter()
     results: dict[str, LawResult] = {}
-    with torch.random.fork_rng(), torch.enable_grad():
-        for law_id, law in selected.items():
-            results[law_id] = _judge(law, implementation, methods, results, chosen, seed or 0, device, target)
-            announce(results[law_id])
+    for law_id, law in selected.items():
+        results[law_id] = judge(law, implementation, results, terms)
+        announce(results[law_id])
     return Certificate(
         implementation=describe(implementation, target) | {"methods": list(methods)},
-        environment=environment(device, chosen.name, seed or 0),
+        environment=environment(device, terms.profile.name, terms.seed),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
     )
 
 
-def _judge(
-    law: Law,
-    implementation: Any,
-    methods: tuple[str, ...],
-    so_far: dict[str, LawResult],
-    profile: Profile,
-    seed: int,
-    device: str,
-    target: str | None,
-) -> LawResult:
-    missing = law.missing(methods)
+def named_profile(profile: str | Profile) -> Profile:
+    """The profile of that name. Raises InvalidInput for a name that is none."""
+    if isinstance(profile, Profile):
+        return profile
+    if profile not in PROFILES:
+        raise InvalidInput.given(f"profile={profile!r}", ", ".join(PROFILES))
+    return PROFILES[profile]
+
+
+def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms: Terms) -> LawResult:
+    """Hold `implementation` to one law. so_far: the results of the laws it rests on, at least."""
+    missing = law.missing(provided(implementation))
     if missing:
         return LawResult(law.id, law.level, "skipped", reason=f"needs {missing}, which the implementation lacks")
     for foundation in law.depends:
@@ -93,8 +106,33 @@ def _judge(
             return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")
     started = time.perf_counter()
     trial = Trial(law, implementation)
-    trial.run(profile, seed, device)
-    return dataclasses.replace(trial.result(target), seconds=time.perf_counter() - started)
+    with _calm_torch():
+        trial.run(terms.profile, terms.seed, terms.device)
+        result = dataclasses.replace(trial.result(terms.target), seconds=time.perf_counter() - started)
+        if terms.reproduce and result.failure is not None:
+            result = _reproduced(result, implementation, terms.target)
+    return result
+
+
+@contextlib.contextmanager
+def _calm_torch() -> Iterator[None]:
+    """Keep the caller's generator and threads as they were. On one thread, because small tensors gain nothing
+    from more, and on a busy machine threads that wait for each other take ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(), torch.enable_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _reproduced(result: LawResult, implementation: Any, target: str | None) -> LawResult:
+    assert result.failure is not None
+    shown = reproduces(
+        result.failure.script, implementation, has_target=target is not None, raised=result.failure.raised or None
+    )
+    return dataclasses.replace(result, failure=dataclasses.replace(result.failure, reproduced=shown))
 
 
 class Trial:
@@ -117,6 +155,8 @@ class Trial:
                 if not profile.shrink:
                     return
                 break  # hypothesis may find it on a smaller case
+        if self.law.domain.fixed:
+            return
         corner_fault, self.fault = self.fault, None
 
         @hypothesis_seed(seed)
@@ -134,10 +174,9 @@ class Trial:
         def draw(case: Case) -> None:
             self.once(case)
 
-        try:
+        # What it ended on is in self.fault; a failure that does not repeat keeps its last sight.
+        with contextlib.suppress(Violation, SubjectError, HypothesisException):
             draw()
-        except (Violation, SubjectError, HypothesisException):
-            pass  # what it ended on is in self.fault; a flaky failure keeps its last sight
         self.fault = self.fault or corner_fault
 
     def once(self, case: Case) -> None:
@@ -191,5 +230,6 @@ def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
         message=str(fault),
         case=probe.case,
         script=probe.script.render(check, str(fault), loader(target)),
+        raised=type(original).__name__ if isinstance(fault, SubjectError) else "",
         traceback="".join(traceback.format_exception(original)),
     )

@@ -34,7 +34,8 @@ class Domain:
 
     min_tokens, min_keep, min_dropped: least N, K and N - K. wide: C >= K + 1, so that the weights can
     be read off the pooled tokens. max_tokens: most N of a corner; draw_tokens: of a drawn case (what
-    takes a Jacobian for each is kept small).
+    takes a Jacobian for each is kept small). fixed: for a law too heavy to draw cases for (it compiles,
+    or takes statistics): these cases and no others.
     """
 
     dtypes: tuple[str, ...] = DTYPES
@@ -49,6 +50,7 @@ class Domain:
     max_tokens: int = 300
     draw_tokens: int = 300
     wide: bool = False
+    fixed: tuple[Case, ...] = ()
 
     def clip(self, case: Case) -> Case:
         """The nearest case inside this domain."""
@@ -70,8 +72,9 @@ class Domain:
         )
 
     def corners(self, device: str = "cpu") -> list[Case]:
-        """CORNERS, moved into this domain, each once."""
-        return list(dict.fromkeys(replace(self.clip(case), device=device) for case in CORNERS))
+        """CORNERS, moved into this domain, each once; or the fixed cases."""
+        cases = self.fixed or tuple(self.clip(case) for case in CORNERS)
+        return list(dict.fromkeys(replace(case, device=device) for case in cases))
 
     @st.composite
     @staticmethod

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from sdtps_ref.properties.oracle import Array, gelu, linear
 
 

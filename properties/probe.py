@@ -51,7 +51,9 @@ class Probe:
         """Normal values in the shape of `like`, from the case's seed."""
         seed += self.case.seed + 7
         drawn = values.draw("normal", tuple(like.shape), seed).to(like)
-        self.script.define_value(name, drawn, f"draw('normal', {tuple(like.shape)}, {seed}).to({like.device.type!r}, {like.dtype})")
+        self.script.define_value(
+            name, drawn, f"draw('normal', {tuple(like.shape)}, {seed}).to({like.device.type!r}, {like.dtype})"
+        )
         return drawn
 
     def build(self, method: str, *, training: bool | None = None, fresh: bool = False, **changes: Any) -> Any:
@@ -60,7 +62,13 @@ class Probe:
         changes: sizes that differ from the case's, by the factory's argument names.
         """
         case = self.case
-        sizes = {"dim": case.dim, "num_tokens": case.num_tokens, "keep": case.keep, "slots": case.slots, "tau": case.tau}
+        sizes = {
+            "dim": case.dim,
+            "num_tokens": case.num_tokens,
+            "keep": case.keep,
+            "slots": case.slots,
+            "tau": case.tau,
+        }
         accepted = {"selector": ("dim", "num_tokens", "keep", "tau"), "aggregator": ("dim", "slots")}
         arguments = {name: sizes[name] for name in accepted.get(method, tuple(sizes))} | changes
         training = case.training if training is None else training
@@ -76,7 +84,9 @@ class Probe:
             self.script.name(self._built[key], name)
         return self._built[key]
 
-    def select(self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any) -> Selection:
+    def select(
+        self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any
+    ) -> Selection:
         """One call of the selector, read by attribute. seed: of torch's global generator before the call."""
         tokens, score = self._or_own(tokens, score)
         result = self.call(self.build("selector", **build), tokens, score, name="selection", seed=seed)

@@ -1,11 +1,8 @@
 """The bundled reference, as an implementation of the contract: what `sdtps certify` takes when given no target."""
 
-from collections.abc import Callable, Mapping
-
 from torch import Tensor, nn
 
 from sdtps_ref.aggregation import Mask, TokenAggregation
-from sdtps_ref.multimodal import MultiModalSDTPS
 from sdtps_ref.selection import TokenSparse
 
 

@@ -47,27 +47,28 @@ def load(target: str) -> Any:
 def loader(target: str | None) -> str:
     """Lines of a script that define `implementation`, with no need of this project."""
     if target is None:
-        return "implementation = implementation  # given as an object: bind your own here"
+        return "# `implementation` was given as an object: bind it to yours here"
     place, _, attribute = target.rpartition(":")
     lines = ["import importlib", "import importlib.util", ""]
     if place.endswith(".py"):
-        path = str(Path(place).resolve())
         lines += [
-            f"sys.path.insert(0, {str(Path(path).parent)!r})",
-            f"spec = importlib.util.spec_from_file_location({Path(path).stem!r}, {path!r})",
+            f"sys.path.insert(0, {str(Path(place).parent)!r})",
+            f"spec = importlib.util.spec_from_file_location({Path(place).stem!r}, {place!r})",
             "module = importlib.util.module_from_spec(spec)",
             "sys.modules[spec.name] = module",
             "spec.loader.exec_module(module)",
         ]
     else:
-        lines += [f"module = importlib.import_module({place!r})"]
-    return "\n".join([
-        *lines,
-        f"implementation = module.{attribute}",
-        f"methods = {METHODS}",
-        "if isinstance(implementation, type) or not any(hasattr(implementation, method) for method in methods):",
-        "    implementation = implementation()",
-    ])
+        lines += ['sys.path.insert(0, "")', f"module = importlib.import_module({place!r})"]
+    return "\n".join(
+        [
+            *lines,
+            f"implementation = module.{attribute}",
+            f"methods = {METHODS}",
+            "if isinstance(implementation, type) or not any(hasattr(implementation, method) for method in methods):",
+            "    implementation = implementation()",
+        ]
+    )
 
 
 def describe(implementation: Any, target: str | None) -> dict[str, Any]:
@@ -86,6 +87,8 @@ def describe(implementation: Any, target: str | None) -> dict[str, Any]:
 def _load_module(place: str) -> ModuleType:
     try:
         if not place.endswith(".py"):
+            if "" not in sys.path:
+                sys.path.insert(0, "")  # a console script does not look where it was called from
             return importlib.import_module(place)
         path = Path(place).resolve()
         if not path.is_file():
@@ -120,7 +123,8 @@ def _offers(module: ModuleType) -> str:
     own = [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", module.__name__) == module.__name__
+        if not name.startswith("_")
+        and getattr(value, "__module__", module.__name__) == module.__name__
         and not isinstance(value, ModuleType)
     ]
     return ", ".join(own) or "nothing public"

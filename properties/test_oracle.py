@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import ArrayLike
-from sdtps_ref.properties import oracle, oracle_scoring
 from torch import Tensor
 from torch.nn import functional
+
+from sdtps_ref.properties import oracle, oracle_scoring
 
 TAU = 0.7
 HIDDEN = 6

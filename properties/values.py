@@ -62,10 +62,9 @@ def modules_in(built: Any, depth: int = 3) -> list[torch.nn.Module]:
 
 def _is_filled(cell: Any) -> bool:
     try:
-        cell.cell_contents
-    except ValueError:
+        return cell.cell_contents is not None
+    except ValueError:  # not bound yet
         return False
-    return True
 
 
 def prepare(built: Any, dtype: torch.dtype, device: str, training: bool) -> Any:

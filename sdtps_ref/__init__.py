@@ -20,7 +20,15 @@ _SOURCES = {
     "TwoBranchSDTPS": "branches",
 }
 
-__all__ = sorted(_SOURCES)
+__all__ = [
+    "InvalidInput",
+    "MultiModalSDTPS",
+    "SDTPSError",
+    "ScorePredictor",
+    "TokenAggregation",
+    "TokenSparse",
+    "TwoBranchSDTPS",
+]
 
 # A checkout keeps properties/, golden/ and benchmarks/ beside this folder; a wheel keeps them inside it.
 # Without this, a checkout on sys.path would hide the installed sub-packages.

@@ -79,7 +79,7 @@ class MultiModalSDTPS(nn.Module):
         check_ratio("2 * beta", 2 * beta)
         slots = slot_count(num_tokens, keep_ratio, aggr_ratio)
         self.dim, self.num_tokens, self.modalities = dim, num_tokens, tuple(modalities)
-        # A prefix, because a ModuleDict refuses names such as "keys" or "a.b" that are fine as labels.
+        # A list: a ModuleDict refuses names such as "keys" or "a.b" that are fine as labels.
         self.branches = nn.ModuleList(
             ModalityBranch(dim, slots, keep_ratio, tau, beta, mask, generator) for _ in self.modalities
         )

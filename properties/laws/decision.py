@@ -1,11 +1,9 @@
 """The decision matrix D: hard forward, soft backward."""
 
 import torch
-from torch import Tensor
 
-from sdtps_ref.properties import fingerprint
 from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_close, expect_equal
+from sdtps_ref.properties.expect import expect_equal
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
 

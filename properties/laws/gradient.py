@@ -105,7 +105,7 @@ def _expect_everywhere(probe: Probe, name: str, reached: Tensor) -> None:
 
 @law(needs="pipeline", depends="gradient.reaches_score", domain=READABLE)
 def matches_closed_form(probe: Probe) -> None:
-    """d out/d score[n] = (gain / tau) p_n (H_n - H p), H_n = W_n (token_n - out) where kept, 0 where dropped; p = soft_mask.
+    """d out/d score_n = (gain / tau) p_n (H_n - H p), p the soft mask, H_n = W_n (token_n - out) or 0 where dropped.
 
     Why: a gradient can be nonzero and wrong: scaled by a token, in another order, from a soft mask over
     the wrong axis. The optimiser follows it all the same.

@@ -53,11 +53,16 @@ def decision_is_aligned(probe: Probe) -> None:
     if selection.keep_indices is not None:
         positions = checked_indices(probe, selection.keep_indices)
         at_kept = selection.decision.gather(-1, positions)
-        probe.script.name(at_kept, f"{probe.script.shown(selection.decision)}.gather(-1, {probe.script.shown(selection.keep_indices)})")
+        probe.script.name(
+            at_kept,
+            f"{probe.script.shown(selection.decision)}.gather(-1, {probe.script.shown(selection.keep_indices)})",
+        )
         expect_equal(probe, "decision at keep_indices", "bk", at_kept, torch.ones_like(at_kept))
     if selection.selected_decision is None:
         return
-    expect_equal(probe, "selected_decision", "bk", selection.selected_decision, torch.ones_like(selection.selected_decision))
+    expect_equal(
+        probe, "selected_decision", "bk", selection.selected_decision, torch.ones_like(selection.selected_decision)
+    )
     if selection.keep_indices is None:
         return
 

@@ -1,0 +1,180 @@
+"""A right implementation with a seam at every step, for faults and variants to override one of."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties.contract import Selection
+
+
+class Plain:
+    """Written from DESIGN's formulas, with the log mask; independent of the reference."""
+
+    name = "plain"
+    kills: str = ""
+
+    # Selection, step by step.
+
+    def noise(self, score: Tensor) -> Tensor:
+        """Gumbel noise, B N."""
+        wide = torch.float64 if score.dtype == torch.float64 else torch.float32
+        uniform = torch.rand(score.shape, dtype=wide, device=score.device)
+        return -torch.log(-torch.log(uniform.clamp(1e-30, 1 - 1e-7))).to(score.dtype)
+
+    def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
+        """The soft mask, B N."""
+        return torch.softmax((score + noise) / tau, dim=-1)
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        """keep_indices, B K."""
+        return torch.topk(score, keep, dim=-1).indices
+
+    def hard(self, score: Tensor, indices: Tensor) -> Tensor:
+        """The hard mask, B N."""
+        return torch.zeros_like(score).scatter(-1, indices, 1.0)
+
+    def join(self, hard: Tensor, soft: Tensor) -> Tensor:
+        """D, B N."""
+        return hard + (soft - soft.detach())
+
+    def gather(self, tokens: Tensor, indices: Tensor) -> Tensor:
+        """V_s, B K C."""
+        return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+    def selected(self, decision: Tensor, indices: Tensor) -> Tensor:
+        """D at the kept positions, B K."""
+        return decision.gather(-1, indices)
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        """The dropped tokens, pooled, B 1 C."""
+        if hard.all():
+            return torch.zeros_like(tokens[:, :1])
+        weights = score.masked_fill(hard > 0.5, -torch.inf).softmax(-1)
+        return weights.unsqueeze(1) @ tokens
+
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+        """All of the above."""
+        noise = self.noise(score) if training else torch.zeros_like(score)
+        indices = self.choose(score, noise, keep)
+        hard = self.hard(score, indices)
+        decision = self.join(hard, self.soft(score, noise, tau, keep))
+        return Selection(
+            selected_tokens=self.gather(tokens, indices),
+            decision=decision,
+            keep_indices=indices,
+            selected_decision=self.selected(decision, indices),
+            extra_token=self.extra(tokens, score, hard),
+        )
+
+    # Aggregation, step by step.
+
+    def logits(self, tokens: Tensor, layers: nn.Module, scale: Tensor) -> Tensor:
+        """Aggregation logits, B M K."""
+        return layers(tokens).transpose(1, 2) * scale
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        """The masked logits, B M K; decision: B K."""
+        kept = decision > 0
+        return logits + torch.where(kept, torch.where(kept, decision, 1.0).log(), -torch.inf).unsqueeze(1)
+
+    def weights(self, logits: Tensor) -> Tensor:
+        """W, B M K."""
+        return logits.softmax(-1)
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, layers: nn.Module, scale: Tensor) -> Tensor:
+        """All of the above, B M C."""
+        logits = self.logits(tokens, layers, scale)
+        if decision is not None:
+            logits = self.mask(logits, decision)
+        return self.weights(logits) @ tokens
+
+    def wire(self, selection: Selection, aggregate: Callable[..., Tensor]) -> Tensor:
+        """How the pipeline hands the selection to the aggregation."""
+        return aggregate(selection.selected_tokens, selection.selected_decision)
+
+    # The contract.
+
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> "Selector":
+        """As the contract has it."""
+        return Selector(self, keep, tau)
+
+    def aggregator(self, *, dim: int, slots: int) -> "Aggregator":
+        """As the contract has it."""
+        return Aggregator(self, dim, slots)
+
+    def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> "Pipeline":
+        """As the contract has it."""
+        return Pipeline(self, Selector(self, keep, tau), Aggregator(self, dim, slots))
+
+
+class Selector(nn.Module):
+    """A selector that takes every step from `steps`."""
+
+    def __init__(self, steps: Plain, keep: int, tau: float):
+        super().__init__()
+        self.steps, self.keep, self.tau = steps, keep, tau
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Any:
+        """tokens: B N C; score: B N."""
+        return self.steps.select(tokens, score, self.keep, self.tau, self.training)
+
+
+class Aggregator(nn.Module):
+    """An aggregator that takes every step from `steps`."""
+
+    def __init__(self, steps: Plain, dim: int, slots: int):
+        super().__init__()
+        self.steps = steps
+        hidden = max(4, dim // 5)
+        self.layers = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, slots))
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, tokens: Tensor, decision: Tensor | None = None) -> Tensor:
+        """tokens: B K C; decision: B K."""
+        return self.steps.aggregate(tokens, decision, self.layers, self.scale)
+
+
+class Pipeline(nn.Module):
+    """Both, wired by `steps`."""
+
+    def __init__(self, steps: Plain, selector: Selector, aggregator: Aggregator):
+        super().__init__()
+        self.steps, self.select, self.pool = steps, selector, aggregator
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Tensor:
+        """tokens: B N C; score: B N."""
+        return self.steps.wire(self.select(tokens, score), self.pool)
+
+
+Planted = TypeVar("Planted", bound=type[Plain])
+FAULTS: dict[str, type[Plain]] = {}
+VARIANTS: dict[str, type[Plain]] = {}
+
+
+def fault(*, kills: str) -> Callable[[Planted], Planted]:
+    """Plant a class as wrong; `kills` is the law that must refuse it."""
+
+    def plant(planted: Planted) -> Planted:
+        planted.name, planted.kills = planted.__name__, kills
+        FAULTS[planted.name] = planted
+        return planted
+
+    return plant
+
+
+def variant(planted: Planted) -> Planted:
+    """Plant a class as right, though written another way."""
+    planted.name = planted.__name__
+    VARIANTS[planted.name] = planted
+    return planted
+
+
+def plant_all() -> None:
+    """Import every module of this package, which plants what it holds."""
+    package = import_module("sdtps_ref.properties.planted")
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")

@@ -1,0 +1,80 @@
+"""What a person reads: a line a law as it is judged, then the verdict, then every failure."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtps_ref.properties.certificate import Certificate, LawResult
+from sdtps_ref.properties.law import all_laws
+
+STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"}
+
+
+def law_line(result: LawResult) -> Text:
+    """One law: what became of it, how many examples it rests on, and why not where it was not judged."""
+    status = "warning" if result.warns else result.status
+    style = "yellow" if result.warns else STYLES[result.status]
+    line = Text(f"{status:8}", style=style) + Text(f" {result.id:45}", style="default")
+    if result.status in ("skipped", "blocked"):
+        return line + Text(f" {result.reason}", style="dim")
+    return line + Text(f" {result.examples:5} examples {result.seconds:6.2f} s", style="dim")
+
+
+def print_summary(console: Console, certificate: Certificate, *, verbose: bool = False) -> None:
+    """The verdict, the diagnosis, then for each failure its message, case and script."""
+    given, where = certificate.implementation, certificate.environment
+    console.print()
+    console.print(verdict_line(certificate))
+    console.print(
+        f"{given['name']} on torch {where['torch']}, {where['device']}, profile {where['profile']}, "
+        f"seed {where['seed']}: {certificate.seconds:.1f} s",
+        style="dim",
+    )
+    for line in counts(certificate.laws):
+        console.print(line)
+    for name, value in certificate.diagnosis.items():
+        console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
+    for result in certificate.laws:
+        if result.warns or result.refuses:
+            _print_failure(console, result, verbose)
+
+
+def verdict_line(certificate: Certificate) -> Text:
+    """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
+    if certificate.verdict == "certified":
+        level = f"level {certificate.level}" if certificate.level else "in part: no selector"
+        return Text(f"CERTIFIED, {level}", style="bold green")
+    if certificate.verdict == "refused":
+        return Text(f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}", style="bold red")
+    reasons = {r.failure.message if r.failure else r.reason for r in certificate.laws}
+    return Text(f"NOTHING MEASURED: {'; '.join(sorted(reasons))}", style="bold red")
+
+
+def counts(results: Iterable[LawResult]) -> list[str]:
+    """How many laws came to what."""
+    tally: dict[str, int] = {}
+    for result in results:
+        status = "warning" if result.warns else result.status
+        tally[status] = tally.get(status, 0) + 1
+    return [", ".join(f"{count} {status}" for status, count in tally.items())]
+
+
+def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
+    console.print()
+    kind = "warning" if result.warns else result.status
+    console.print(Text(f"{kind}: {result.id}", style="yellow" if result.warns else "bold red"))
+    if result.failure is None:
+        console.print(Text(f"  {result.reason}"))
+        return
+    law = all_laws()[result.id]
+    console.print(Text(f"  {result.failure.message}"))
+    console.print(Text(f"  at {result.failure.case}"))
+    remedy = " ".join(law.sections["Remedy"].split())
+    console.print(Text(f"  remedy: {remedy}"))
+    said = {True: "run, and it shows this", False: "run, and it does NOT show this", None: "not run"}
+    console.print(Text(f"  script ({said[result.failure.reproduced]}):"))
+    for line in result.failure.script.rstrip().splitlines():
+        console.print(Text(f"    {line}"), soft_wrap=True)
+    if verbose and result.failure.traceback:
+        console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)

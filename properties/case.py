@@ -12,6 +12,11 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 SCORE_KINDS = ("normal", "distinct", "ties", "constant", "huge", "tiny")
 TOKEN_KINDS = ("normal", "constant")
 LAYOUTS = ("contiguous", "transposed", "sliced", "expanded")
+TILES = (32, 64, 128, 256)  # fused kernels fail at the edges of their tiles
+CLASSES = frozenset(
+    {"K=1", "K=N", "N=1", "B=1", "B=N", "K=M", "ties", "non-contiguous", "half precision", "train", "eval"}
+    | {f"N{side}{tile}" for tile in TILES for side in ("<=", ">")}
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -77,7 +82,7 @@ class Case:
         return self.tokens, (self.batch, self.num_tokens, self.dim), self.seed + 1
 
     def classes(self) -> frozenset[str]:
-        """The kinds of input that this case is an example of, for the ledger of what was tried."""
+        """Which of CLASSES this case is an example of, for the ledger of what was tried."""
         tried = {
             "K=1": self.keep == 1,
             "K=N": self.keep == self.num_tokens,
@@ -91,7 +96,7 @@ class Case:
             "train": self.training,
             "eval": not self.training,
         }
-        for tile in (32, 64, 128, 256):  # fused kernels fail at the edges of their tiles
+        for tile in TILES:
             tried[f"N<={tile}"] = tile // 2 < self.num_tokens <= tile
             tried[f"N>{tile}"] = tile < self.num_tokens <= tile * 3 // 2
         return frozenset(name for name, hit in tried.items() if hit)

@@ -12,7 +12,7 @@ import numpy
 import torch
 
 from sdtps_ref import __version__
-from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.case import CLASSES, Case
 
 SPEC_VERSION = "1"
 Status = Literal["passed", "failed", "skipped", "blocked", "error"]
@@ -24,7 +24,8 @@ class Failure:
     """Why a law failed or raised: the message, the smallest case, and a program that shows it.
 
     reproduced: whether that program was run and showed it; None where it was not run. raised: the class
-    of what the implementation raised, empty where it broke a law instead.
+    of what the implementation raised, empty where it broke a law instead. judges: whether the program
+    can tell by itself that what it shows is wrong.
     """
 
     message: str
@@ -32,6 +33,7 @@ class Failure:
     script: str
     reproduced: bool | None = None
     raised: str = ""
+    judges: bool = True
     traceback: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -111,6 +113,11 @@ class Certificate:
         return {name: value for result in self.laws for name, value in result.findings.items()}
 
     @property
+    def tried(self) -> frozenset[str]:
+        """The classes of input that some law was judged on."""
+        return frozenset(hit for result in self.laws for hit in result.classes)
+
+    @property
     def exit_status(self) -> int:
         """0 certified, 1 refused, 2 could not run."""
         return {"certified": 0, "refused": 1, "error": 2}[self.verdict]
@@ -124,6 +131,8 @@ class Certificate:
             "environment": self.environment,
             "diagnosis": self.diagnosis,
             "laws": [result.to_json() for result in self.laws],
+            "tried": sorted(self.tried),
+            "not_tried": sorted(CLASSES - self.tried),
             "seconds": self.seconds,
         }
         return record | {"sha256": digest(record)}

@@ -25,14 +25,18 @@ from sdtps_ref.properties.target import describe, loader
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to look. examples: drawn a law, after the corners. shrink: look for the smallest failing case."""
+    """How hard to look. examples: drawn a law, after the corners. shrink: look for the smallest failing case.
+
+    minimum: examples that must have said something about a law before it counts as passed.
+    """
 
     name: str
     examples: int
+    minimum: int
     shrink: bool = True
 
 
-PROFILES = {p.name: p for p in (Profile("quick", 12), Profile("ci", 100), Profile("deep", 1000))}
+PROFILES = {p.name: p for p in (Profile("quick", 12, 10), Profile("ci", 100, 60), Profile("deep", 1000, 500))}
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms:
     trial = Trial(law, implementation)
     with _calm_torch():
         trial.run(terms.profile, terms.seed, terms.device)
-        result = dataclasses.replace(trial.result(terms.target), seconds=time.perf_counter() - started)
+        result = dataclasses.replace(trial.result(terms.profile, terms.target), seconds=time.perf_counter() - started)
         if terms.reproduce and result.failure is not None:
             result = _reproduced(result, implementation, terms.target)
     return result
@@ -129,6 +133,8 @@ def _calm_torch() -> Iterator[None]:
 
 def _reproduced(result: LawResult, implementation: Any, target: str | None) -> LawResult:
     assert result.failure is not None
+    if not result.failure.judges:
+        return result
     shown = reproduces(
         result.failure.script, implementation, has_target=target is not None, raised=result.failure.raised or None
     )
@@ -199,7 +205,7 @@ class Trial:
             self.findings |= probe.findings
             self.seconds_inside += probe.seconds_inside
 
-    def result(self, target: str | None) -> LawResult:
+    def result(self, profile: Profile, target: str | None) -> LawResult:
         """What the trial came to."""
         result = LawResult(
             id=self.law.id,
@@ -217,8 +223,11 @@ class Trial:
             return dataclasses.replace(result, status=status, failure=_failure(fault, probe, target))
         if not self.executed and self.unsupported:
             return dataclasses.replace(result, status="skipped", reason=self.unsupported)
-        if not self.executed:
-            reason = "no case could tell a right answer from a trivial one"
+        least = len(self.law.domain.fixed) or profile.minimum
+        if self.executed < least and not self.unsupported:
+            reason = (
+                f"only {self.executed} of {self.executed + self.discarded} cases said something, at least {least} must"
+            )
             return dataclasses.replace(result, status="error", reason=reason)
         return result
 
@@ -231,5 +240,6 @@ def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
         case=probe.case,
         script=probe.script.render(check, str(fault), loader(target)),
         raised=type(original).__name__ if isinstance(fault, SubjectError) else "",
+        judges=check is not None or isinstance(fault, SubjectError),
         traceback="".join(traceback.format_exception(original)),
     )

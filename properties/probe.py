@@ -75,11 +75,12 @@ class Probe:
         key = (method, training, *arguments.items())
         if fresh or key not in self._built:
             torch.manual_seed(case.seed)
-            self.script.define_build(method, arguments, training)
+            self.script.define_build(method, arguments)
             name = self.script.last
             built = self._run(f"{method}(...)", getattr(self.implementation, method), **arguments)
             if not callable(built) and method != "model":
                 raise Violation(f"{method}(...) returned {type(built).__name__}, but should return something callable")
+            self.script.define_prepare(name, built, training)
             self._built[key] = values.prepare(built, case.torch_dtype, case.device, training)
             self.script.name(self._built[key], name)
         return self._built[key]

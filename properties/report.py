@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
+from sdtps_ref.properties.case import CLASSES
 from sdtps_ref.properties.certificate import Certificate, LawResult
 from sdtps_ref.properties.law import all_laws
 
@@ -25,14 +26,15 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
     """The verdict, the diagnosis, then for each failure its message, case and script."""
     given, where = certificate.implementation, certificate.environment
     console.print()
-    console.print(verdict_line(certificate))
+    console.print(verdict_line(certificate), soft_wrap=True)
     console.print(
         f"{given['name']} on torch {where['torch']}, {where['device']}, profile {where['profile']}, "
         f"seed {where['seed']}: {certificate.seconds:.1f} s",
         style="dim",
+        soft_wrap=True,
     )
-    for line in counts(certificate.laws):
-        console.print(line)
+    console.print(counts(certificate.laws))
+    console.print(ledger(certificate), style="dim", soft_wrap=True)
     for name, value in certificate.diagnosis.items():
         console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
     for result in certificate.laws:
@@ -51,13 +53,25 @@ def verdict_line(certificate: Certificate) -> Text:
     return Text(f"NOTHING MEASURED: {'; '.join(sorted(reasons))}", style="bold red")
 
 
-def counts(results: Iterable[LawResult]) -> list[str]:
+def counts(results: Iterable[LawResult]) -> str:
     """How many laws came to what."""
     tally: dict[str, int] = {}
     for result in results:
         status = "warning" if result.warns else result.status
         tally[status] = tally.get(status, 0) + 1
-    return [", ".join(f"{count} {status}" for status, count in tally.items())]
+    return ", ".join(f"{count} {status}" for status, count in tally.items())
+
+
+def ledger(certificate: Certificate) -> str:
+    """On how much the verdict rests."""
+    executed = sum(result.examples for result in certificate.laws)
+    inside = sum(result.seconds_inside for result in certificate.laws) / max(certificate.seconds, 1e-9)
+    rate = executed / max(certificate.seconds, 1e-9)
+    lacking = ", ".join(sorted(CLASSES - certificate.tried)) or "nothing"
+    return (
+        f"{executed} examples, {rate:.0f} a second, {inside:.0%} of the time inside the implementation; "
+        f"not tried: {lacking}"
+    )
 
 
 def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
@@ -72,7 +86,11 @@ def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
     console.print(Text(f"  at {result.failure.case}"))
     remedy = " ".join(law.sections["Remedy"].split())
     console.print(Text(f"  remedy: {remedy}"))
-    said = {True: "run, and it shows this", False: "run, and it does NOT show this", None: "not run"}
+    said = {
+        True: "run, and it shows this",
+        False: "run, and it does NOT show this",
+        None: "shows the calls; not judged",
+    }
     console.print(Text(f"  script ({said[result.failure.reproduced]}):"))
     for line in result.failure.script.rstrip().splitlines():
         console.print(Text(f"    {line}"), soft_wrap=True)

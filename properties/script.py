@@ -52,14 +52,22 @@ class Script:
             self.lines.append(lambda: f"{left} = {_literal(kept)}{end}")
         self.name(value, self.last)
 
-    def define_build(self, method: str, arguments: dict[str, Any], training: bool) -> None:
+    def define_build(self, method: str, arguments: dict[str, Any]) -> None:
         """A factory's call, after which `last` is the name of what it returned."""
         self._fresh(method)
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         self.lines.append(f"torch.manual_seed({self.case.seed})")
         self.lines.append(f"{self.last} = implementation.{method}({given})")
-        self._need(values.prepare, values.modules_in, values._is_filled)
-        self.lines.append(f"prepare({self.last}, torch.{self.case.dtype}, {self.case.device!r}, training={training})")
+
+    def define_prepare(self, name: str, built: Any, training: bool) -> None:
+        """How what was built came to the case's dtype, device and mode: in plain torch where that says it all."""
+        dtype, device = f"torch.{self.case.dtype}", self.case.device
+        modules = values.modules_in(built)
+        if any(values.stir(module) for module in modules) or (modules and modules[0] is not built):
+            self._need(values.modules_in, values._is_filled, values.stir, values.prepare)
+            self.lines.append(f"prepare({name}, {dtype}, {device!r}, training={training})")
+        elif modules:
+            self.lines.append(f"{name}.to({device!r}, {dtype}).{'train' if training else 'eval'}()")
 
     def define_call(self, name: str, function: Any, arguments: tuple[Any, ...], seed: int | None) -> None:
         """A call, after which `last` is the result's name."""
@@ -73,13 +81,19 @@ class Script:
     def define_gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> None:
         """A vector-Jacobian product, after which `last` is its name."""
         shown = ", ".join(self.shown(part) for part in (output, source, cotangent))
-        self._need(values.gradient)
         self._fresh("grad")
-        self.lines.append(f"{self.last} = gradient({shown})")
+        if output.requires_grad and cotangent.dtype == output.dtype:
+            found = f"torch.autograd.grad({shown}, retain_graph=True, materialize_grads=True)"
+            self.lines.append(f"({self.last},) = {found}")
+        else:
+            self._need(values.gradient)
+            self.lines.append(f"{self.last} = gradient({shown})")
 
     def render(self, check: str | None, message: str, loader: str) -> str:
         """The whole program. check: true for a right implementation; loader: lines that define `implementation`."""
-        parts = ["import sys", "from typing import Any", "", "import torch", "from torch import Tensor", "", loader, ""]
+        imports = ["from typing import Any"] * bool(self._needed) + ["", "import torch"]
+        imports += ["from torch import Tensor"] * bool(self._needed)
+        parts = ["import sys", *imports, "", loader, ""]
         parts += [inspect.getsource(function) + "\n" for function in self._needed.values()]
         parts += [line if isinstance(line, str) else line() for line in self.lines]
         if check is not None:

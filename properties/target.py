@@ -27,13 +27,7 @@ def load(target: str) -> Any:
     place, _, attribute = target.rpartition(":")
     if not place or not attribute:
         raise TargetError(f"given target {target!r}; accepted: {ACCEPTED}")
-    module = _load_module(place)
-    found: Any = module
-    for part in attribute.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise TargetError(f"{place} has no attribute {attribute!r}; it offers {_offers(module)}") from None
+    found = _attribute(_load_module(place), attribute, place)
     if isinstance(found, type) or not provided(found):
         found = _made(found, target)
     if not provided(found):
@@ -49,24 +43,18 @@ def loader(target: str | None) -> str:
     if target is None:
         return "# `implementation` was given as an object: bind it to yours here"
     place, _, attribute = target.rpartition(":")
-    lines = ["import importlib", "import importlib.util", ""]
+    found = _attribute(_load_module(place), attribute, place)
+    made = "()" if isinstance(found, type) or not provided(found) else ""
+    folder, name = ("", place)
     if place.endswith(".py"):
-        lines += [
-            f"sys.path.insert(0, {str(Path(place).parent)!r})",
-            f"spec = importlib.util.spec_from_file_location({Path(place).stem!r}, {place!r})",
-            "module = importlib.util.module_from_spec(spec)",
-            "sys.modules[spec.name] = module",
-            "spec.loader.exec_module(module)",
-        ]
-    else:
-        lines += ['sys.path.insert(0, "")', f"module = importlib.import_module({place!r})"]
+        folder, name = str(Path(place).parent), Path(place).stem
+    first, _, rest = attribute.partition(".")
     return "\n".join(
         [
-            *lines,
-            f"implementation = module.{attribute}",
-            f"methods = {METHODS}",
-            "if isinstance(implementation, type) or not any(hasattr(implementation, method) for method in methods):",
-            "    implementation = implementation()",
+            f"sys.path.insert(0, {folder!r})",
+            f"from {name} import {first}",
+            "",
+            f"implementation = {first}{'.' + rest if rest else ''}{made}",
         ]
     )
 
@@ -84,6 +72,16 @@ def describe(implementation: Any, target: str | None) -> dict[str, Any]:
     }
 
 
+def _attribute(module: ModuleType, attribute: str, place: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise TargetError(f"{place} has no attribute {attribute!r}; it offers {_offers(module)}") from None
+    return found
+
+
 def _load_module(place: str) -> ModuleType:
     try:
         if not place.endswith(".py"):
@@ -93,6 +91,9 @@ def _load_module(place: str) -> ModuleType:
         path = Path(place).resolve()
         if not path.is_file():
             raise TargetError(f"there is no file {place}")
+        loaded = sys.modules.get(path.stem)
+        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+            return loaded
         sys.path.insert(0, str(path.parent))  # for the file's own neighbours
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None

@@ -68,24 +68,28 @@ def _is_filled(cell: Any) -> bool:
 
 
 def prepare(built: Any, dtype: torch.dtype, device: str, training: bool) -> Any:
-    """Move the modules behind `built` to dtype and device, and into train or eval mode.
-
-    Parameters that start as all zeros are stirred: a zero-initialised layer gives uniform weights, on
-    which a wrong mask looks right.
-    """
-    generator = torch.Generator().manual_seed(0)
+    """Move the modules behind `built` to dtype and device, and into train or eval mode; stir what starts at zero."""
     for module in modules_in(built):
         module.to(device=device, dtype=dtype).train(training)
-        for parameter in module.parameters():
-            if parameter.is_floating_point() and not parameter.is_meta and not parameter.any():
-                stir = 0.5 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
-                parameter.data.copy_(stir)
+        stir(module)
     return built
+
+
+def stir(module: torch.nn.Module) -> bool:
+    """Give weights that are all zero other values: uniform weights would let a wrong mask look right."""
+    generator = torch.Generator().manual_seed(0)
+    stirred = False
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias") or parameter.is_meta or not parameter.is_floating_point() or parameter.any():
+            continue
+        values = 0.5 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
+        parameter.data.copy_(values)
+        stirred = True
+    return stirred
 
 
 def gradient(output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
     """d(output . cotangent) / d source; zeros where no path leads from one to the other."""
     if not output.requires_grad:
         return torch.zeros_like(source)
-    (found,) = torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, allow_unused=True)
-    return torch.zeros_like(source) if found is None else found
+    return torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, materialize_grads=True)[0]

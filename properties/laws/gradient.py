@@ -115,16 +115,15 @@ def matches_closed_form(probe: Probe) -> None:
     Remedy: pass D at keep_indices to the mask before the softmax, and nothing else of it anywhere.
     """
     pooled, readings = _read(probe)
+    seen, owed = _seen_and_owed(probe, pooled, readings)
     for b, reading in enumerate(readings):
         if reading.mask.residual < STRUCTURE and reading.mask.rate < 0:
+            n = int(np.abs(owed[b]).argmax())
             raise Violation(
-                f"gradient of pooled tokens to score[b={b}] is {reading.mask.rate * probe.case.tau:.4g} times the "
-                "closed form, but should be a positive multiple of it: it points the wrong way"
+                f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.6g} points the wrong way: it is "
+                f"{reading.mask.rate * probe.case.tau:.4g} times the closed form, but should be a positive multiple",
+                check=f"{probe.script.shown(seen)}[{b}, {n}].item() * {owed[b, n] / reading.mask.rate!r} > 0",
             )
-    cotangent = probe.random(pooled)
-    seen = probe.gradient(pooled, probe.score, cotangent)
-    flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
-    owed = np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
     expect_close(
         probe,
         "gradient of pooled tokens to score",
@@ -147,15 +146,28 @@ def well_conditioned(probe: Probe) -> None:
     Remedy: replace `logits - (1 - D) * 1e10` by `logits + log D` (zero weight where D = 0): the forward
     pass is the same to the bit.
     """
-    _, readings = _read(probe)
+    pooled, readings = _read(probe)
     gain = float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau
     probe.findings["gain"] = gain
     low, high = WELL_CONDITIONED
-    if not low <= gain <= high:
-        raise Violation(
-            f"gain = {gain:.4g}, but should be about 1: the score receives {gain:.4g} times the well-conditioned "
-            "gradient. Add log D to the logits instead of subtracting (1 - D) * 1e10",
-        )
+    if low <= gain <= high:
+        return
+    seen, owed = _seen_and_owed(probe, pooled, readings)
+    b, n = np.unravel_index(np.abs(owed).argmax(), owed.shape)
+    plain = owed[b, n] / gain
+    raise Violation(
+        f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.4g}, but should be about {plain:.4g}: "
+        f"the gain is {gain:.4g}",
+        check=f"{low} <= {probe.script.shown(seen)}[{b}, {n}].item() / {float(plain)!r} <= {high}",
+    )
+
+
+def _seen_and_owed(probe: Probe, pooled: Tensor, readings: "list[Reading]") -> tuple[Tensor, fingerprint.Array]:
+    """The score's gradient under a random cotangent, as found and as the readings owe it: B N each."""
+    cotangent = probe.random(pooled)
+    seen = probe.gradient(pooled, probe.score, cotangent)
+    flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
+    return seen, np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
 
 
 @dataclass(frozen=True)

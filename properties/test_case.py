@@ -1,0 +1,81 @@
+"""Cases and domains: plain data that lands where a law asked, and covers what the ledger counts."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdtps_ref.properties.case import CLASSES, LAYOUTS, Case
+from sdtps_ref.properties.domain import CORNERS, Domain
+from sdtps_ref.properties.law import all_laws
+
+DOMAINS = st.builds(
+    Domain,
+    dtypes=st.sampled_from([("float64",), ("float32", "bfloat16")]),
+    scores=st.sampled_from([("distinct",), ("normal", "ties")]),
+    modes=st.sampled_from([(True,), (False, True)]),
+    min_keep=st.integers(1, 4),
+    min_dropped=st.integers(0, 3),
+    min_tokens=st.integers(1, 5),
+    max_tokens=st.sampled_from([12, 128]),
+    draw_tokens=st.sampled_from([8, 300]),
+    wide=st.booleans(),
+)
+
+
+def is_inside(case: Case, domain: Domain) -> bool:
+    """Whether the case is what the domain promises."""
+    return (
+        case.dtype in domain.dtypes
+        and case.scores in domain.scores
+        and case.training in domain.modes
+        and domain.min_keep <= case.keep <= case.num_tokens - domain.min_dropped
+        and domain.min_tokens <= case.num_tokens <= domain.max_tokens
+        and (case.dim > case.keep or not domain.wide)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(DOMAINS, st.data())
+def test_cases_stay_inside_their_domain(domain: Domain, data: st.DataObject) -> None:
+    """Corners and drawn cases obey every bound of the domain."""
+    drawn = data.draw(domain.strategy())
+
+    assert all(is_inside(case, domain) for case in domain.corners())
+    assert is_inside(drawn, domain)
+
+
+def test_a_law_sees_only_its_domain() -> None:
+    """Every law that is there gets corners inside its own domain."""
+    for law in all_laws().values():
+        if not law.domain.fixed:
+            assert all(is_inside(case, law.domain) for case in law.domain.corners()), law.id
+
+
+def test_corners_cover_every_class() -> None:
+    """A run without a single drawn example hits every class of the ledger."""
+    hit = frozenset().union(*(case.classes() for case in CORNERS))
+
+    assert hit == CLASSES
+
+
+@given(st.sampled_from(CORNERS))
+def test_case_survives_json(case: Case) -> None:
+    """A case that was written to JSON is read back as it was."""
+    read = Case.from_json(json.loads(json.dumps(case.to_json())))
+
+    assert read == case
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_keep_values(layout: str) -> None:
+    """A layout changes strides; only `expanded` changes values, to the first sample's."""
+    plain = Case(batch=3, num_tokens=5, keep=2, dim=4, slots=2)
+    laid = Case(batch=3, num_tokens=5, keep=2, dim=4, slots=2, layout=layout)
+
+    owed = plain.make_tokens()[:1].expand(3, -1, -1) if layout == "expanded" else plain.make_tokens()
+
+    assert torch.equal(laid.make_tokens(), owed)
+    assert laid.make_tokens().is_contiguous() == (layout == "contiguous")

@@ -1,0 +1,60 @@
+"""The laws on what was planted: each fault is refused by the law that names it, each right one is certified."""
+
+import pytest
+
+from sdtps_ref.properties.certificate import Certificate
+from sdtps_ref.properties.law import all_laws
+from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
+from sdtps_ref.properties.selftest import complaints, kill_matrix, killers
+
+plant_all()
+
+
+@pytest.fixture(scope="module")
+def matrix() -> tuple[dict[str, Certificate], dict[str, Certificate]]:
+    """Every planted implementation, judged once."""
+    return kill_matrix()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_killed(name: str, matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """The law that a fault names fails on it."""
+    faults, _ = matrix
+
+    assert FAULTS[name].kills in killers(faults[name])
+
+
+def test_right_ones_are_certified(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """No right implementation is refused."""
+    _, right = matrix
+
+    refused = {name: killers(certificate) for name, certificate in right.items() if certificate.verdict != "certified"}
+
+    assert refused == {}
+
+
+def test_every_law_has_a_fault() -> None:
+    """A law that no fault names is a law that nobody has seen bite."""
+    named = {planted.kills for planted in FAULTS.values()}
+
+    assert named == set(all_laws())
+
+
+def test_complaints_are_made(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """The selftest fails on a survivor, on an idle law and on a right one refused."""
+    faults, right = matrix
+    survivor = {"HardOnly": right["plain"]}
+    accused = {"plain": faults["HardOnly"]}
+
+    said = "\n".join(complaints(survivor, accused))
+
+    assert "HardOnly survived gradient.reaches_score" in said
+    assert "decision.keeps_top_k is named by no fault" in said
+    assert "plain is right, but refused by gradient.reaches_score" in said
+
+
+def test_faults_differ_from_plain_in_one_step() -> None:
+    """A fault is a small change: it overrides few steps of the plain implementation."""
+    for name, planted in FAULTS.items():
+        steps = [step for step in vars(planted) if callable(vars(planted)[step]) and hasattr(Plain, step)]
+        assert len(steps) <= 2, name

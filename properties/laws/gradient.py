@@ -90,8 +90,8 @@ def _expect_everywhere(probe: Probe, name: str, reached: Tensor) -> None:
     shown = probe.script.shown(reached)
     if not reached.any():
         raise Violation(
-            f"gradient of {name} to score is zero everywhere, but should not be: no straight-through path, "
-            "the score is never trained",
+            f"gradient of {name} to score is zero everywhere, but should reach every token "
+            "(no straight-through path: the score is never trained)",
             check=f"{shown}.any()",
         )
     if not reached.all():
@@ -122,7 +122,7 @@ def matches_closed_form(probe: Probe) -> None:
             raise Violation(
                 f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.6g} points the wrong way: it is "
                 f"{reading.mask.rate * probe.case.tau:.4g} times the closed form, but should be a positive multiple",
-                check=f"{probe.script.shown(seen)}[{b}, {n}].item() * {owed[b, n] / reading.mask.rate!r} > 0",
+                check=f"{probe.script.shown(seen)}[{b}, {n}].item() * {float(owed[b, n] / reading.mask.rate)!r} > 0",
             )
     expect_close(
         probe,

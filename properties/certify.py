@@ -15,7 +15,7 @@ from hypothesis.errors import HypothesisException
 
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, environment
+from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, Status, environment
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation, select_laws
 from sdtps_ref.properties.probe import Probe, SubjectError
@@ -219,7 +219,7 @@ class Trial:
         )
         if self.fault:
             fault, probe = self.fault
-            status = "failed" if isinstance(fault, Violation) else "error"
+            status: Status = "failed" if isinstance(fault, Violation) else "error"
             return dataclasses.replace(result, status=status, failure=_failure(fault, probe, target))
         if not self.executed and self.unsupported:
             return dataclasses.replace(result, status="skipped", reason=self.unsupported)

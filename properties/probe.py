@@ -98,7 +98,7 @@ class Probe:
                     f"selector returned {type(result).__name__} whose {attribute} is {kind}, but should be a Tensor",
                     check=f"isinstance(getattr({self.script.last}, {attribute!r}, None), torch.Tensor)",
                 )
-        fields = {name: getattr(result, name, None) for name in Selection.__dataclass_fields__}
+        fields: dict[str, Any] = {name: getattr(result, name, None) for name in Selection.__dataclass_fields__}
         for attribute, value in fields.items():
             self.script.name(value, f"{self.script.last}.{attribute}")
         return Selection(**fields)

@@ -12,9 +12,8 @@ from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
 
-DISTINCT = Domain(
-    dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), taus=(1.0, 0.5, 2.0), max_tokens=130
-)
+# Float64 and a mild temperature, because a saturated softmax has gradients that are rightly zero.
+DISTINCT = Domain(dtypes=("float64",), scores=("distinct",), tokens=("normal",), taus=(1.0, 2.0), max_tokens=130)
 READABLE = Domain(
     dtypes=("float64",),
     scores=("distinct",),

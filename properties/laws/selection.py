@@ -37,7 +37,7 @@ def gathers_kept_tokens(probe: Probe) -> None:
             )
 
 
-@law(needs="selector", depends="decision.forward_is_hard", domain=Domain(max_tokens=130))
+@law(needs="selector", depends="decision.forward_is_hard", domain=Domain(dtypes=("float32", "float64"), max_tokens=130))
 def decision_is_aligned(probe: Probe) -> None:
     """D_selected[b, k] = D[b, keep_indices[b, k]]: one forward, and the gradient of that very token backward.
 

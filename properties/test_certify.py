@@ -216,14 +216,13 @@ def test_zero_initialised_weights_are_stirred() -> None:
 
 
 def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
-    """An aggregator that returns the mean whatever its logits is not certified by laws that cannot judge it."""
+    """An aggregator that returns zeros agrees with itself everywhere: that is not evidence, and not a pass."""
 
-    class Mean(Plain):
+    class Zeros(Plain):
         def weights(self, logits: Tensor) -> Tensor:
-            kept = logits.isfinite().to(logits)
-            return kept / kept.sum(-1, keepdim=True)
+            return torch.zeros_like(logits)
 
-    result = by_id(check_implementation(Mean(), profile=FEW, reproduce=False))["aggregation.equals_gather_first"]
+    result = by_id(check_implementation(Zeros(), profile=FEW, reproduce=False))["aggregation.equals_gather_first"]
 
     assert result.status == "error"
     assert "cases said something" in result.reason

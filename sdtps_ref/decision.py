@@ -23,8 +23,13 @@ def keep_indices(score: Tensor, keep: int) -> Tensor:
 
 
 def hard_mask(score: Tensor, keep_indices: Tensor) -> Tensor:
-    """One at `keep_indices` (B K), zero elsewhere, in the shape and dtype of `score`: B N."""
-    return torch.zeros_like(score).scatter(-1, keep_indices, 1.0)  # B N
+    """One at `keep_indices` (B K), zero elsewhere, in the shape and dtype of `score`: B N.
+
+    Compared rather than scattered: behind a score that a row reduction normalised, torch.compile
+    (inductor, 2.4 and 2.13 tried) reads what `zeros.scatter` has not yet written, and D is zero everywhere.
+    """
+    positions = torch.arange(score.shape[-1], device=score.device)  # N
+    return (keep_indices.unsqueeze(-1) == positions).any(-2).to(score.dtype)  # B K N, then B N
 
 
 def straight_through(hard_mask: Tensor, soft_mask: Tensor) -> Tensor:

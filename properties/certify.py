@@ -17,7 +17,7 @@ from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, Status, environment
 from sdtps_ref.properties.contract import METHODS, provided
-from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation, select_laws
+from sdtps_ref.properties.law import Budget, Discard, Law, Unsupported, Violation, select_laws
 from sdtps_ref.properties.probe import Probe, SubjectError
 from sdtps_ref.properties.reproduce import reproduces
 from sdtps_ref.properties.target import describe, loader
@@ -27,27 +27,36 @@ from sdtps_ref.properties.target import describe, loader
 class Profile:
     """How hard to look. examples: drawn a law, after the corners. shrink: look for the smallest failing case.
 
-    minimum: examples that must have said something about a law before it counts as passed.
+    minimum: examples that must have said something about a law before it counts as passed. budgets: laws
+    that take their time from another one are skipped.
     """
 
     name: str
     examples: int
     minimum: int
     shrink: bool = True
+    budgets: tuple[Budget, ...] = ("eager", "compile")
 
 
-PROFILES = {p.name: p for p in (Profile("quick", 12, 10), Profile("ci", 100, 60), Profile("deep", 1000, 500))}
+PROFILES = {
+    p.name: p
+    for p in (Profile("quick", 12, 10, budgets=("eager",)), Profile("ci", 100, 60), Profile("deep", 1000, 500))
+}
 
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms laws are judged; the arguments of `check_implementation`."""
+    """On what terms laws are judged; the arguments of `check_implementation`.
+
+    named: ids that were asked for one by one, which are judged whatever the profile has time for.
+    """
 
     profile: Profile
     seed: int = 0
     device: str = "cpu"
     target: str | None = None
     reproduce: bool = True
+    named: tuple[str, ...] = ()
 
 
 def check_implementation(
@@ -63,14 +72,16 @@ def check_implementation(
 ) -> Certificate:
     """Hold `implementation` (see `contract.Implementation`) to the laws and return the certificate.
 
-    profile: quick, ci or deep. laws: ids or stages, None for all. seed: of the drawn cases, 0 when None;
+    profile: quick, ci or deep. laws: ids or stages, None for all; a law that is named by its id is judged
+    even where the profile has no time for its kind. seed: of the drawn cases, 0 when None;
     the same seed draws the same cases. target: how a script finds the implementation, if it has a place.
     reproduce: run each failure's script and record whether it showed the failure. announce: called with
     each result as it comes. The implementation's own mistakes become statuses; InvalidInput is raised
     for an unknown profile or law, or an object with none of the contract's methods.
     """
-    terms = Terms(named_profile(profile), seed or 0, device, target, reproduce)
-    selected = select_laws(laws)
+    named = tuple(laws or ())
+    terms = Terms(named_profile(profile), seed or 0, device, target, reproduce, named)
+    selected = select_laws(None if laws is None else named)
     methods = provided(implementation)
     if not methods:
         raise InvalidInput.given(
@@ -105,6 +116,10 @@ def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms:
     missing = law.missing(provided(implementation))
     if missing:
         return LawResult(law.id, law.level, "skipped", reason=f"needs {missing}, which the implementation lacks")
+    if law.budget not in terms.profile.budgets and law.id not in terms.named:
+        return LawResult(
+            law.id, law.level, "skipped", reason="compiling is left to profile ci, or to --law with its id"
+        )
     for foundation in law.depends:
         if so_far[foundation].status not in ("passed", "skipped"):
             return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")

@@ -30,14 +30,14 @@ def certify(arguments: list[str]) -> int:
 
     console = Console(highlight=False, markup=False)
     try:
-        selected = select_laws(options.law)
+        select_laws(options.law)  # before an import that may take long
         if options.json is not None and not options.json.parent.is_dir():
             raise SDTPSError(f"given --json {options.json}; accepted: a file in a folder that exists")
         implementation = targets.load(options.target)
         certificate = check_implementation(
             implementation,
             profile=options.profile,
-            laws=tuple(selected),
+            laws=options.law,
             seed=options.seed,
             device=options.device,
             target=options.target,

@@ -38,7 +38,8 @@ class Domain:
     min_tokens, min_keep, min_dropped: least N, K and N - K. wide: C >= K + 1, so that the weights can
     be read off the pooled tokens. max_tokens: most N of a corner; draw_tokens: of a drawn case (what
     takes a Jacobian for each is kept small). fixed: for a law too heavy to draw cases for (it compiles,
-    or takes statistics): these cases and no others.
+    or takes statistics): these cases and no others; they run on the device that is asked for, unless
+    they name one themselves.
     """
 
     dtypes: tuple[str, ...] = DTYPES
@@ -77,7 +78,8 @@ class Domain:
     def corners(self, device: str = "cpu") -> list[Case]:
         """CORNERS, moved into this domain, each once; or the fixed cases."""
         cases = self.fixed or tuple(self.clip(case) for case in CORNERS)
-        return list(dict.fromkeys(replace(case, device=device) for case in cases))
+        here = (replace(case, device=device) if case.device == "cpu" else case for case in cases)
+        return list(dict.fromkeys(here))
 
     @st.composite
     @staticmethod

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdtps_ref.properties.probe import Probe
 
 Level = Literal["MUST", "SHOULD"]
+Budget = Literal["eager", "compile"]
 SECTIONS = ("Why", "Breaks when", "Remedy")
 
 
@@ -47,6 +48,7 @@ class Law:
 
     id: stable, never reused. needs: contract methods, each entry one or several separated by `|`, of
     which one suffices. depends: laws without which this one means nothing: it is blocked when one failed.
+    budget: what its time is taken from; a law that compiles takes seconds, and a profile may leave it out.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Law:
     needs: tuple[str, ...]
     depends: tuple[str, ...]
     domain: Domain
+    budget: Budget
     sections: dict[str, str] = field(repr=False)
 
     @property
@@ -77,21 +80,25 @@ def law(
     level: Level = "MUST",
     depends: str | tuple[str, ...] = (),
     domain: Domain | None = None,
+    budget: Budget = "eager",
+    stage: str | None = None,
 ) -> Callable[[Callable[["Probe"], None]], Law]:
     """Make a function of a probe into a law. Its docstring is what `sdtps explain` prints.
 
     The docstring opens with the formula; then come paragraphs headed `Why:`, `Breaks when:` and `Remedy:`.
+    stage: the first part of its id, where one stage's laws fill more than one file.
     """
 
     def made(check: Callable[["Probe"], None]) -> Law:
-        stage = check.__module__.rpartition(".")[2]
+        place = stage or check.__module__.rpartition(".")[2]
         return Law(
-            id=f"{stage}.{check.__name__}",
+            id=f"{place}.{check.__name__}",
             check=check,
             level=level,
             needs=(needs,) if isinstance(needs, str) else needs,
             depends=(depends,) if isinstance(depends, str) else depends,
             domain=domain or Domain(),
+            budget=budget,
             sections=_sections(check),
         )
 

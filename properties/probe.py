@@ -121,6 +121,20 @@ class Probe:
         self.script.name(result, self.script.last)
         return result
 
+    def through(self, way: Callable[..., Any], *arguments: Any, name: str, doing: str) -> Any:
+        """Run the implementation by `way`, a function of `running` whose source text the script carries.
+
+        Where it returns a dict, the parts are named too. doing: what the report calls it, should it raise.
+        """
+        self.script.carry(way)
+        self.script.define_call(name, way, arguments, None)
+        last = self.script.last
+        result = self._run(doing, way, *arguments)
+        self.script.name(result, last)
+        for part, value in result.items() if isinstance(result, dict) else ():
+            self.script.name(value, f"{last}[{part!r}]")
+        return result
+
     def gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
         """d(output . cotangent) / d source, zeros where no path leads there."""
         self.script.define_gradient(output, source, cotangent)

@@ -60,8 +60,9 @@ def parametrize_with_laws(
     """
     import pytest
 
-    terms = Terms(named_profile(profile), seed, device)
-    selected = select_laws(laws)
+    named = tuple(laws or ())
+    terms = Terms(named_profile(profile), seed, device, named=named)
+    selected = select_laws(None if laws is None else named)
     rows = []
     for implementation in implementations:
         results: dict[str, LawResult] = {}

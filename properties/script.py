@@ -78,6 +78,12 @@ class Script:
         self._fresh(name)
         self.lines.append(f"{self.last} = {called}({shown})")
 
+    def carry(self, *functions: Callable[..., Any]) -> None:
+        """Put these functions' own source text into the script, and call them by their names from here on."""
+        self._need(*functions)
+        for function in functions:
+            self.name(function, function.__name__)
+
     def define_gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> None:
         """A vector-Jacobian product, after which `last` is its name."""
         shown = ", ".join(self.shown(part) for part in (output, source, cotangent))
@@ -110,6 +116,8 @@ class Script:
 
 
 def _literal(value: Tensor) -> str:
+    if value.is_meta:
+        return f"torch.empty({tuple(value.shape)}, dtype={value.dtype}, device='meta')"
     listed = value.detach().cpu().double().tolist() if value.is_floating_point() else value.detach().cpu().tolist()
     shown = repr(listed).replace("inf", "float('inf')").replace("nan", "float('nan')")
     return f"torch.tensor({shown}, dtype={value.dtype}, device={str(value.device)!r})"

@@ -31,9 +31,13 @@ def draw(kind: str, shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 def lay_out(values: Tensor, layout: str) -> Tensor:
-    """The same values in other strides; `expanded` repeats the first sample with stride zero."""
+    """The same values in other strides; `expanded` repeats the first sample, `one_channel` the first channel."""
     if layout == "transposed":
         return values.transpose(0, 1).contiguous().transpose(0, 1)
+    if layout == "channels_first":  # B C N in memory, as a convolution leaves them
+        return values.transpose(1, 2).contiguous().transpose(1, 2)
+    if layout == "one_channel":
+        return values[..., :1].expand(values.shape)
     if layout == "sliced":
         wide = values.new_zeros(*values.shape[:-1], 2 * values.shape[-1])
         wide[..., ::2] = values
@@ -80,7 +84,13 @@ def stir(module: torch.nn.Module) -> bool:
     generator = torch.Generator().manual_seed(0)
     stirred = False
     for name, parameter in module.named_parameters():
-        if name.endswith("bias") or parameter.is_meta or not parameter.is_floating_point() or parameter.any():
+        if (
+            name.endswith("bias")
+            or torch.nn.parameter.is_lazy(parameter)
+            or parameter.is_meta
+            or not parameter.is_floating_point()
+            or parameter.any()
+        ):
             continue
         values = 0.5 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
         parameter.data.copy_(values)

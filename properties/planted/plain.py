@@ -34,8 +34,9 @@ class Plain:
         return torch.topk(score, keep, dim=-1).indices
 
     def hard(self, score: Tensor, indices: Tensor) -> Tensor:
-        """The hard mask, B N."""
-        return torch.zeros_like(score).scatter(-1, indices, 1.0)
+        """The hard mask, B N; compared rather than scattered, which torch.compile gets wrong."""
+        positions = torch.arange(score.shape[-1], device=score.device)
+        return (indices.unsqueeze(-1) == positions).any(-2).to(score.dtype)
 
     def join(self, hard: Tensor, soft: Tensor) -> Tensor:
         """D, B N."""
@@ -50,9 +51,7 @@ class Plain:
         return decision.gather(-1, indices)
 
     def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
-        """The dropped tokens, pooled, B 1 C."""
-        if hard.all():
-            return torch.zeros_like(tokens[:, :1])
+        """The dropped tokens, of which there are some, pooled: B 1 C."""
         weights = score.masked_fill(hard > 0.5, -torch.inf).softmax(-1)
         return weights.unsqueeze(1) @ tokens
 
@@ -62,12 +61,13 @@ class Plain:
         indices = self.choose(score, noise, keep)
         hard = self.hard(score, indices)
         decision = self.join(hard, self.soft(score, noise, tau, keep))
+        some_dropped = keep < score.shape[-1]
         return Selection(
             selected_tokens=self.gather(tokens, indices),
             decision=decision,
             keep_indices=indices,
             selected_decision=self.selected(decision, indices),
-            extra_token=self.extra(tokens, score, hard),
+            extra_token=self.extra(tokens, score, hard) if some_dropped else torch.zeros_like(tokens[:, :1]),
         )
 
     # Aggregation, step by step.

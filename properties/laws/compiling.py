@@ -1,0 +1,159 @@
+"""The same code compiled and exported: the part of `runtime` whose laws take seconds each."""
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import expect_close, expect_equal
+from sdtps_ref.properties.law import Unsupported, law
+from sdtps_ref.properties.probe import Probe, SubjectError
+from sdtps_ref.properties.running import Region, compiled, compiled_whole, exported, train_step
+from sdtps_ref.properties.values import _is_filled, modules_in
+
+# Scores far enough apart that rounding in another order cannot change which are kept.
+TRAIN = Case(batch=3, num_tokens=16, keep=8, dim=8, slots=3, tau=0.7, scores="distinct")
+EVAL = Case(batch=3, num_tokens=16, keep=8, dim=8, slots=3, tau=0.7, scores="distinct", training=False)
+EXACT = ("decision", "selected_tokens", "selected_decision")
+# Times the largest entry; what is miscompiled is off by 1e-1 and more. Fused kernels sum in another
+# order, and the gradient of a softmax cancels.
+ROUNDING = 2e-3
+
+
+@law(
+    needs="selector|pipeline",
+    depends=("decision.forward_is_hard", "runtime.respects_the_generator"),
+    domain=Domain(fixed=(TRAIN,)),
+    budget="compile",
+    stage="runtime",
+)
+def compiled_equals_eager(probe: Probe) -> None:
+    """torch.compile(f)(tokens, score): forward D to the bit what eager gives, gradients within rounding, in training.
+
+    Why: inductor (2.4 and 2.13 tried, on the CPU) returns D = 0 everywhere, without a word, when the
+    hard mask is a `scatter` into zeros and the score that it is made from was normalised by a row
+    reduction. The loss goes on falling, as it does without any selection.
+    Breaks when: `zeros_like(score).scatter(...)` follows a min-max, mean or z-score in one compiled region,
+    or the code takes another way when it is being compiled.
+    Remedy: make the hard mask by comparison, `(keep_indices.unsqueeze(-1) == torch.arange(N)).any(-2).to(score.dtype)`,
+    or keep the selector out of the compiled region with `torch.compiler.disable`.
+    """
+    probe.script.carry(Region, train_step, compiled)
+    for method, normalised in (("selector", False), ("selector", True), ("pipeline", True)):
+        if method not in probe.methods:
+            continue
+        built = probe.build(method)
+        what = f"compiled {method}" + (" behind a min-max normalised score" if normalised else "")
+        region = probe.through(Region, built, normalised, name="region", doing=method)
+        owed = probe.through(train_step, region, probe.tokens, probe.score, 0, name="eager", doing=method)
+        try:
+            fast = probe.through(compiled, region, name="fast", doing="torch.compile")
+            seen = probe.through(train_step, fast, probe.tokens, probe.score, 0, name="seen", doing=what)
+        except SubjectError as error:
+            raise Unsupported(str(error)) from error
+        for name, part in owed.items():
+            if name in EXACT:
+                expect_equal(probe, f"{name} of the {what}", "bnc"[: part.ndim], seen[name], part)
+        if not torch.equal(owed["next draws"], seen["next draws"]):
+            continue  # it draws in another way when compiled, so that the gradients are not comparable
+        for name, part in owed.items():
+            if name.startswith("gradient") or name == "pooled tokens":
+                within = ROUNDING * float(part.abs().amax())
+                named = f"{name} of the {what}"
+                expect_close(probe, named, "bnc"[: part.ndim], seen[name], part, tolerance=within)
+
+
+@law(
+    needs="selector|aggregator|pipeline",
+    level="SHOULD",
+    domain=Domain(fixed=(TRAIN,)),
+    budget="compile",
+    stage="runtime",
+)
+def compiles(probe: Probe) -> None:
+    """torch.compile(f, fullgraph=True) succeeds, forward and backward: no graph break in a training step.
+
+    Why: each graph break runs Python and copies to memory what a fused kernel would have kept in registers.
+    Breaks when: a value decides what runs (`.item()`, `if mask.any():`, a boolean index, a check for NaN), or
+    Python that dynamo cannot follow (numpy, print, a generator's state) stands in forward.
+    Remedy: shapes decide, not values; `torch.where` and `gather`; skip checks of values while
+    `torch.compiler.is_compiling()`.
+    """
+    _works_here("torch.compile", _compile_nothing)
+    probe.script.carry(Region, train_step)
+    for method in ("selector", "aggregator", "pipeline"):
+        if method not in probe.methods:
+            continue
+        region = probe.through(Region, probe.build(method), name="region", doing=method)
+        whole = probe.through(compiled_whole, region, name="whole", doing="torch.compile")
+        what = f"torch.compile({method}, fullgraph=True)"
+        probe.through(train_step, whole, probe.tokens, probe.score, 0, name="step", doing=what)
+
+
+@law(
+    needs="selector|aggregator|pipeline",
+    level="SHOULD",
+    domain=Domain(fixed=(EVAL,)),
+    budget="compile",
+    stage="runtime",
+)
+def exports(probe: Probe) -> None:
+    """torch.export.export(f) succeeds in eval mode, and what it gives computes what f does.
+
+    Why: export is the way to ONNX, ExecuTorch and AOTInductor, so to whoever deploys the model.
+    Breaks when: a value decides what runs, a tensor is created in forward from Python numbers of the
+    input, or weights are held where `module.parameters()` does not see them.
+    Remedy: as for `runtime.compiles`; hold weights in parameters and constants in buffers.
+    """
+    _works_here("torch.export", _export_nothing)
+    probe.script.carry(Region, modules_in, _is_filled)
+    for method in ("selector", "aggregator", "pipeline"):
+        if method not in probe.methods:
+            continue
+        score = probe.given("second", probe.score)
+        region = probe.through(Region, probe.build(method), name="region", doing=method)
+        owed = probe.call(region, probe.tokens, score, name="owed")
+        program = probe.through(
+            exported, region, probe.tokens, score, name="program", doing=f"torch.export.export({method})"
+        )
+        seen = probe.call(program, probe.tokens, score, name="seen")
+        within = ROUNDING * float(owed[0].detach().abs().amax()) if method != "selector" else 0.0
+        probe.script.name(seen[0], f"{probe.script.last}[0]")
+        name = "decision" if method == "selector" else "pooled tokens"
+        expect_close(
+            probe,
+            f"{name} of the exported {method}",
+            "bnc"[: owed[0].ndim],
+            seen[0],
+            owed[0].detach(),
+            tolerance=within,
+        )
+
+
+def _works_here(name: str, attempt: Callable[[], None]) -> None:
+    """Raise Unsupported where this torch cannot do it on this Python, for anybody."""
+    problem = _problem_with(attempt)
+    if problem:
+        raise Unsupported(f"{name} does not work with torch {torch.__version__} here: {problem}")
+
+
+@cache
+def _problem_with(attempt: Callable[[], None]) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            attempt()
+    except Exception as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ""
+
+
+def _compile_nothing() -> None:
+    torch.compile(torch.nn.Identity(), fullgraph=True, backend="aot_eager")(torch.ones(2))
+
+
+def _export_nothing() -> None:
+    torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),), strict=False)

@@ -1,7 +1,10 @@
 """The same code compiled and exported: the part of `runtime` whose laws take seconds each."""
 
+import contextlib
+import io
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
@@ -25,7 +28,7 @@ ROUNDING = 2e-3
 
 @law(
     needs="selector|pipeline",
-    depends=("decision.forward_is_hard", "runtime.respects_the_generator"),
+    depends="runtime.respects_the_generator",
     domain=Domain(fixed=(TRAIN,)),
     budget="compile",
     stage="runtime",
@@ -41,7 +44,6 @@ def compiled_equals_eager(probe: Probe) -> None:
     Remedy: make the hard mask by comparison, `(keep_indices.unsqueeze(-1) == torch.arange(N)).any(-2).to(score.dtype)`,
     or keep the selector out of the compiled region with `torch.compiler.disable`.
     """
-    probe.script.carry(Region, train_step, compiled)
     for method, normalised in (("selector", False), ("selector", True), ("pipeline", True)):
         if method not in probe.methods:
             continue
@@ -50,8 +52,9 @@ def compiled_equals_eager(probe: Probe) -> None:
         region = probe.through(Region, built, normalised, name="region", doing=method)
         owed = probe.through(train_step, region, probe.tokens, probe.score, 0, name="eager", doing=method)
         try:
-            fast = probe.through(compiled, region, name="fast", doing="torch.compile")
-            seen = probe.through(train_step, fast, probe.tokens, probe.score, 0, name="seen", doing=what)
+            with _quietly():
+                fast = probe.through(compiled, region, name="fast", doing="torch.compile")
+                seen = probe.through(train_step, fast, probe.tokens, probe.score, 0, name="seen", doing=what)
         except SubjectError as error:
             raise Unsupported(str(error)) from error
         for name, part in owed.items():
@@ -83,14 +86,14 @@ def compiles(probe: Probe) -> None:
     `torch.compiler.is_compiling()`.
     """
     _works_here("torch.compile", _compile_nothing)
-    probe.script.carry(Region, train_step)
     for method in ("selector", "aggregator", "pipeline"):
         if method not in probe.methods:
             continue
         region = probe.through(Region, probe.build(method), name="region", doing=method)
-        whole = probe.through(compiled_whole, region, name="whole", doing="torch.compile")
         what = f"torch.compile({method}, fullgraph=True)"
-        probe.through(train_step, whole, probe.tokens, probe.score, 0, name="step", doing=what)
+        with _quietly():
+            whole = probe.through(compiled_whole, region, name="whole", doing="torch.compile")
+            probe.through(train_step, whole, probe.tokens, probe.score, 0, name="step", doing=what)
 
 
 @law(
@@ -109,16 +112,16 @@ def exports(probe: Probe) -> None:
     Remedy: as for `runtime.compiles`; hold weights in parameters and constants in buffers.
     """
     _works_here("torch.export", _export_nothing)
-    probe.script.carry(Region, modules_in, _is_filled)
+    probe.script.carry(modules_in, _is_filled)
     for method in ("selector", "aggregator", "pipeline"):
         if method not in probe.methods:
             continue
         score = probe.given("second", probe.score)
         region = probe.through(Region, probe.build(method), name="region", doing=method)
         owed = probe.call(region, probe.tokens, score, name="owed")
-        program = probe.through(
-            exported, region, probe.tokens, score, name="program", doing=f"torch.export.export({method})"
-        )
+        what = f"torch.export.export({method})"
+        with _quietly():
+            program = probe.through(exported, region, probe.tokens, score, name="program", doing=what)
         seen = probe.call(program, probe.tokens, score, name="seen")
         within = ROUNDING * float(owed[0].detach().abs().amax()) if method != "selector" else 0.0
         probe.script.name(seen[0], f"{probe.script.last}[0]")
@@ -133,6 +136,19 @@ def exports(probe: Probe) -> None:
         )
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the pages that torch logs where it gives up: the report has the first line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _works_here(name: str, attempt: Callable[[], None]) -> None:
     """Raise Unsupported where this torch cannot do it on this Python, for anybody."""
     problem = _problem_with(attempt)
@@ -143,8 +159,7 @@ def _works_here(name: str, attempt: Callable[[], None]) -> None:
 @cache
 def _problem_with(attempt: Callable[[], None]) -> str:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             attempt()
     except Exception as error:
         return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -45,7 +45,6 @@ def inputs_untouched(probe: Probe) -> None:
     score = probe.given("score", probe.score)  # without grad, so that writing to it does not raise
     kept = (probe.score.detach().argsort(dim=-1).argsort(dim=-1) >= probe.case.num_tokens - probe.case.keep).to(score)
     decision = probe.given("decision", kept)
-    probe.script.carry(snapshot)
     for method, second in (("selector", score), ("aggregator", decision), ("pipeline", score)):
         if method in probe.methods:
             called = probe.build(method)
@@ -80,6 +79,7 @@ def has_no_state(probe: Probe) -> None:
     training (a temperature) belongs to the training loop.
     """
     case = probe.case
+    probe.script.carry(values.modules_in, values._is_filled)
     other_tokens, other_score = probe.random(probe.tokens, "other_tokens", 1), probe.random(probe.score, "other", 2)
     more = 2 * case.batch
     more_tokens = probe.random(probe.tokens.new_zeros(more, *probe.tokens.shape[1:]), "more_tokens", 3)
@@ -175,7 +175,6 @@ def respects_the_generator(probe: Probe) -> None:
 
 
 def _region(probe: Probe, method: str, **build: bool) -> Region:
-    probe.script.carry(train_step, values.modules_in)
     return probe.through(Region, probe.build(method, **build), name="region", doing=method)
 
 
@@ -248,7 +247,6 @@ def autocast(probe: Probe) -> None:
     bfloat16 is written into a buffer created in float32, or the soft mask is cast by hand.
     Remedy: give both sides of `soft - soft.detach()` one tensor, and take a buffer's dtype from what is written to it.
     """
-    probe.script.carry(Region, under_autocast)
     for method in ("selector", "pipeline"):
         if method not in probe.methods:
             continue
@@ -284,7 +282,7 @@ def deterministic_algorithms(probe: Probe) -> None:
     or `torch.empty` is read where nothing was written.
     Remedy: `scatter` or a comparison for the mask, `gather` for the tokens, `zeros` for `empty`.
     """
-    probe.script.carry(train_step)
+    probe.script.carry(train_step)  # which `deterministically` calls
     for method in ("selector", "pipeline"):
         if method not in probe.methods:
             continue

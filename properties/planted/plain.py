@@ -16,6 +16,7 @@ class Plain:
 
     name = "plain"
     kills: str = ""
+    eager_only: bool = False  # a right variant that torch.compile gets wrong: it scatters its hard mask
 
     # Selection, step by step.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.contract import Selection
-from sdtps_ref.properties.planted.plain import Aggregator, Plain, fault
+from sdtps_ref.properties.planted.plain import Aggregator, Plain, fault, variant
 
 INDUCTOR_SCATTERS_WRONGLY = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) <= (2, 13)  # as far as tried
 
@@ -184,8 +184,11 @@ class OneSideRounded(Plain):
         return hard + (soft - soft.detach() @ same)
 
 
+@variant
 class ScatteredMask(Plain):
-    """Right in eager mode; the hard mask is a scatter into zeros, as it is usually written."""
+    """The hard mask is a scatter into zeros, as it is usually written."""
+
+    eager_only = True
 
     def hard(self, score: Tensor, indices: Tensor) -> Tensor:
         return torch.zeros_like(score).scatter(-1, indices, 1.0)

@@ -112,12 +112,20 @@ class Probe:
         tokens, score = self._or_own(tokens, score)
         return self._tensor(self.call(self.build("pipeline", **build), tokens, score, name="pooled", seed=seed))
 
-    def call(self, function: Callable[..., Any], *arguments: Any, name: str, seed: int | None = 0) -> Any:
-        """Call something of the implementation's, with the global generator seeded first."""
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str,
+        seed: int | None = 0,
+        named: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call something of the implementation's, with the global generator seeded first. named: keyword arguments."""
+        named = named or {}
         if seed is not None:
             torch.manual_seed(self.case.seed + seed)
-        self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed)
-        result = self._run(self.script.shown(function), function, *arguments)
+        self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed, named)
+        result = self._run(self.script.shown(function), function, *arguments, **named)
         self.script.name(result, self.script.last)
         return result
 
@@ -141,6 +149,15 @@ class Probe:
         found = self._run("backward", values.gradient, output, source, cotangent)
         self.script.name(found, self.script.last)
         return found
+
+    def gradients(self, output: Tensor, sources: list[Tensor]) -> list[Tensor | None]:
+        """d output / d each of `sources` for an output of one number, None where no path leads there.
+
+        One backward pass for all of them, which the script does not tell: `gradient` does, for the one that fails.
+        """
+        if not output.requires_grad:
+            return [None] * len(sources)
+        return list(self._run("backward", _gradients, output, sources))
 
     def jacobian(self, output: Tensor, source: Tensor) -> Tensor:
         """d output / d source, an entry of a sample's output a row: B, entries, then the source's own axes.
@@ -182,6 +199,10 @@ class Probe:
             raise SubjectError(error, during) from error
         finally:
             self.seconds_inside += time.perf_counter() - started
+
+
+def _gradients(output: Tensor, sources: list[Tensor]) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(output, sources, retain_graph=True, allow_unused=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -40,12 +40,15 @@ class Script:
             return "{" + ", ".join(f"{key!r}: {self.shown(item)}" for key, item in value.items()) + "}"
         return repr(value)
 
-    def define_value(self, name: str, value: Tensor, recipe: str | None = None) -> None:
-        """A tensor that the law made, spelt out, or written as `recipe` where it is large and has one."""
+    def define_value(self, name: str, value: Tensor, recipe: str | None = None, needs: Any = ()) -> None:
+        """A tensor that the law made, spelt out, or written as `recipe` where it is large and has one.
+
+        needs: functions of `values` that the recipe calls, besides draw and lay_out.
+        """
         self._fresh(name)
         end = ".requires_grad_()" if value.requires_grad else ""
         if recipe is not None and value.numel() > LITERAL_LIMIT:
-            self._need(values.draw, values.lay_out)
+            self._need(values.draw, values.lay_out, *needs)
             self.lines.append(f"{self.last} = {recipe}{end}")
         else:
             kept, left = value.detach().clone(), self.last  # a copy: the implementation may write into its input
@@ -69,9 +72,18 @@ class Script:
         elif modules:
             self.lines.append(f"{name}.to({device!r}, {dtype}).{'train' if training else 'eval'}()")
 
-    def define_call(self, name: str, function: Any, arguments: tuple[Any, ...], seed: int | None) -> None:
-        """A call, after which `last` is the result's name."""
-        shown = ", ".join(self.shown(argument) for argument in arguments)
+    def define_call(
+        self,
+        name: str,
+        function: Any,
+        arguments: tuple[Any, ...],
+        seed: int | None,
+        named: dict[str, Any] | None = None,
+    ) -> None:
+        """A call, after which `last` is the result's name. named: its keyword arguments."""
+        parts = [self.shown(argument) for argument in arguments]
+        parts += [f"{keyword}={self.shown(argument)}" for keyword, argument in (named or {}).items()]
+        shown = ", ".join(parts)
         called = self.shown(function)
         if seed is not None:
             self.lines.append(f"torch.manual_seed({seed})")

@@ -30,6 +30,27 @@ def draw(kind: str, shape: tuple[int, ...], seed: int) -> Tensor:
     raise ValueError(f"given kind {kind!r}; accepted: normal, distinct, ties, constant, huge, tiny")
 
 
+def level(shape: tuple[int, ...], features: list[Tensor], spread: float, apart: bool, seed: int) -> Tensor:
+    """Float64 tokens (B N C, N even) that are alike, but for `spread` times a normal value.
+
+    apart: besides, they differ by vectors of one length that are orthogonal to the features (B C or B L C
+    each) and sum to zero, so that products and cosines with features and with the mean token stay alike.
+    """
+    B, N, C = shape
+    generator = torch.Generator().manual_seed(seed)
+    common = torch.randn(B, 1, C, dtype=torch.float64, generator=generator)
+    rise = torch.randn(B, N, C, dtype=torch.float64, generator=generator)
+    tokens = common + spread * rise
+    if apart:
+        away = torch.randn(B, N // 2, C, dtype=torch.float64, generator=generator)
+        avoided = torch.cat([common, *(f.detach().cpu().double().reshape(B, -1, C) for f in features)], dim=1)
+        basis = torch.linalg.qr(avoided.transpose(1, 2)).Q  # B C L+1
+        away = away - away @ basis @ basis.transpose(1, 2)
+        away = away * C**0.5 / away.norm(dim=-1, keepdim=True)
+        tokens = tokens + torch.cat([away, -away], dim=1)
+    return tokens
+
+
 def lay_out(values: Tensor, layout: str) -> Tensor:
     """The same values in other strides; `expanded` repeats the first sample, `one_channel` the first channel."""
     if layout == "transposed":

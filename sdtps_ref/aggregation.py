@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.inputs import check_count, check_ratio, check_rows, check_tokens
+from sdtps_ref.inputs import check_count, check_ratio, check_rows, check_some_kept, check_tokens
 from sdtps_ref.selection import FLOAT_ERROR, kept_count
 
 Mask = Literal["subtract", "log"]
@@ -93,6 +93,7 @@ class TokenAggregation(nn.Module):
         check_tokens(tokens, self.dim)
         if decision is not None:
             check_rows("decision", decision, tokens)
+            check_some_kept(decision)
         return aggregate(self.aggregation_logits(tokens), tokens, decision, self.mask)
 
     def extra_repr(self) -> str:

@@ -21,7 +21,8 @@ class TwoBranchSDTPS(nn.Module):
     """out = W_s @ V_s + W_d @ V_d: D_s masks the sparse branch's own selection, D_d the dense one's.
 
     dim: C. num_tokens: N. keep_ratio, aggr_ratio: K / N and M / K. tau, mask, generator: as in
-    `TokenSparse` and `TokenAggregation`. Source: SEPS (arXiv 2511.01390), equation 4.
+    `TokenSparse` and `TokenAggregation`. slots: M itself, in place of aggr_ratio.
+    Source: SEPS (arXiv 2511.01390), equation 4.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class TwoBranchSDTPS(nn.Module):
         aggr_ratio: float = 0.4,
         tau: float = 1.0,
         *,
+        slots: int | None = None,
         mask: Mask = "subtract",
         generator: Generator | None = None,
     ):
         super().__init__()
         check_count("num_tokens", num_tokens)
-        slots = slot_count(num_tokens, keep_ratio, aggr_ratio)
+        if slots is None:
+            slots = slot_count(num_tokens, keep_ratio, aggr_ratio)
         self.selector = TokenSparse(dim, keep_ratio, tau, generator=generator)
         self.sparse_aggregation = TokenAggregation(dim, slots, mask=mask)
         self.dense_aggregation = TokenAggregation(dim, slots, mask=mask)

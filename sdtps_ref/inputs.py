@@ -60,3 +60,16 @@ def check_feature(name: str, feature: Tensor, tokens: Tensor) -> None:
     if not isinstance(feature, Tensor) or not feature.is_floating_point() or feature.shape != expected:
         kind = f"{feature.dtype} of shape {tuple(feature.shape)}" if isinstance(feature, Tensor) else repr(feature)
         raise InvalidInput.given(f"{name}: {kind}", f"a floating-point tensor of shape {expected}, one vector a sample")
+
+
+def check_some_kept(decision: Tensor) -> None:
+    """Raise InvalidInput where a row of `decision` (B K) is zero throughout: there is nothing to pool.
+
+    The subtract mask would cancel and pool the dropped tokens, the log mask would give NaN.
+    """
+    if not readable(decision):
+        return
+    empty = ~(decision > 0).any(-1)
+    if empty.any():
+        row = int(empty.nonzero()[0])
+        raise InvalidInput.given(f"decision with nothing kept in row {row}", "at least one D above 0 in every row")

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from sdtps_ref.aggregation import Mask, TokenAggregation, slot_count
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.inputs import check_feature, check_ratio, check_tokens
+from sdtps_ref.inputs import check_count, check_feature, check_ratio, check_tokens
 from sdtps_ref.scoring import ScorePredictor, combine_scores, cosine_relevance
 from sdtps_ref.selection import TokenSparse
 
@@ -56,8 +56,8 @@ class MultiModalSDTPS(nn.Module):
     """SDTPS for named modalities, each scored against its own global feature and the others'.
 
     dim: C. num_tokens: N. keep_ratio, aggr_ratio: K / N and M / K. tau, mask, generator: as in
-    `TokenSparse` and `TokenAggregation`. modalities: two names or more. beta: weight of the guidance
-    in equation 3, in (0, 0.5]. Raises InvalidInput.
+    `TokenSparse` and `TokenAggregation`. modalities: one name or more. beta: weight of the guidance
+    in equation 3, in (0, 0.5]. slots: M itself, in place of aggr_ratio. Raises InvalidInput.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class MultiModalSDTPS(nn.Module):
         *,
         modalities: Sequence[str] = ("rgb", "nir", "tir"),
         beta: float = 0.25,
+        slots: int | None = None,
         mask: Mask = "subtract",
         generator: Generator | None = None,
     ):
@@ -77,7 +78,9 @@ class MultiModalSDTPS(nn.Module):
         if isinstance(modalities, str) or not modalities or len(set(modalities)) != len(modalities):
             raise InvalidInput.given(f"modalities={modalities!r}", "one or more different names")
         check_ratio("2 * beta", 2 * beta)
-        slots = slot_count(num_tokens, keep_ratio, aggr_ratio)
+        check_count("num_tokens", num_tokens)
+        if slots is None:
+            slots = slot_count(num_tokens, keep_ratio, aggr_ratio)
         self.dim, self.num_tokens, self.modalities = dim, num_tokens, tuple(modalities)
         # A list: a ModuleDict refuses names such as "keys" or "a.b" that are fine as labels.
         self.branches = nn.ModuleList(

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.guided import GuidedSteps
 
 
-class Plain:
+class Plain(GuidedSteps):
     """Written from DESIGN's formulas, with the log mask; independent of the reference."""
 
     name = "plain"
@@ -99,8 +100,14 @@ class Plain:
 
     # The contract.
 
+    def check(self, num_tokens: int, keep: int) -> None:
+        """What is refused."""
+        if not 1 <= keep <= num_tokens:
+            raise ValueError(f"keep must be from 1 to {num_tokens}, but is {keep}")
+
     def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> "Selector":
         """As the contract has it."""
+        self.check(num_tokens, keep)
         return Selector(self, keep, tau)
 
     def aggregator(self, *, dim: int, slots: int) -> "Aggregator":

@@ -1,0 +1,236 @@
+"""The model as its users call it: everything in it is trained, and by gradients of a bearable size."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties import values
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import expect_finite
+from sdtps_ref.properties.law import Unsupported, Violation, law
+from sdtps_ref.properties.model import (
+    built_model,
+    leaves,
+    objective,
+    own_inputs,
+    parameters,
+    run,
+    short,
+    tensors,
+    trainable,
+)
+from sdtps_ref.properties.probe import Probe
+
+# With K = 1, or with nothing dropped and one slot, some gradients are rightly zero; in few channels a ReLU
+# may be dead for every token. Sizes are all different, so that a shape tells what a tensor is.
+TRAINED = Domain(fixed=(Case(batch=4, num_tokens=9, keep=5, dim=32, slots=3), Case(4, 12, 3, 24, 2, tau=0.5, seed=1)))
+BOUNDED = Domain(
+    fixed=(Case(4, 8, 4, 16, 3, dtype="float64"), Case(4, 10, 3, 24, 2, dtype="float64", training=False, seed=1))
+)
+SPREADS = (1e-2, 1e-4, 1e-6, 0.0)
+# A row of relevances spreads over less than one, so an epsilon of 1e-6, which float16 still tells from zero,
+# lets its slope grow 5e5 times; one of 1e-8, which float16 does not, 1e7 times and more; a floor of 1e-3, 500.
+BOUND = 3e6
+
+
+@law(needs="model", domain=TRAINED)
+def everything_is_trained(probe: Probe) -> None:
+    """d(output)/d(parameter) is neither None nor zero, for every trainable parameter and every floating input.
+
+    Why: a part without a gradient stays as it was initialised, while the loss falls because the others
+    learn. A score network that nobody trains makes a random selection, for good. Inputs that are one
+    number or a mask (only 0 and 1) are left out, and a gradient of zero, though not None, is right for a
+    bias that only shifts a softmax.
+    Breaks when: the score network is built and never called, its prediction is computed and dropped, the
+    selection runs under no_grad or on a detached score, D is not passed on to the aggregation, or a layer
+    hides in a list or a closure, where `parameters()` does not find it.
+    Remedy: follow the score from the network through D into the aggregator's mask; keep layers as
+    attributes, in nn.ModuleList or nn.ModuleDict; delete what is not used.
+    """
+    module, inputs = built_model(probe)
+    owned = own_inputs(probe, inputs)
+    outputs = run(probe, module, owned)
+    named = parameters(probe, module)
+    _expect_registered(probe, module, outputs, named)
+    sources = {f"parameter {name!r}": p for name, p in named.items()}
+    for place, value in tensors(owned, "model[1]"):
+        if value.requires_grad and value.numel() > 1 and not ((value == 0) | (value == 1)).all():
+            sources[f"input {short(place)!r}"] = value
+
+    _expect_gradients(probe, outputs, sources)
+    # A score or a D among the outputs reaches the score network by itself, which no pooled token does.
+    pooled = {where: out for where, out in outputs.items() if not _is_a_row(probe, out)}
+    if pooled and len(pooled) < len(outputs):
+        _expect_what_chooses_is_trained(probe, module, owned, pooled, named)
+
+
+@law(needs="model", depends="training.everything_is_trained", domain=BOUNDED)
+def gradient_stays_bounded(probe: Probe) -> None:
+    """|d(output)/d(input)| stays finite and within 3e6 times its size at spread 1, as the spread of a row goes to 0.
+
+    Why: on a plain background, or on padding, all tokens are equally relevant. A relevance that is
+    stretched to [0, 1] by its own spread then has a slope of one over that spread: a single such row
+    outweighs all others of the batch, or makes everything NaN.
+    Breaks when: min-max normalisation divides by (max - min) with no epsilon or one of 1e-8 (which is zero
+    in float16), a z-score divides by a bare standard deviation, or a norm is divided by where it is zero.
+    Remedy: divide by a spread that counts as 1e-3 at least: `(x - min) / (max - min).clamp_min(1e-3)`; use
+    `cosine_similarity(..., eps=1e-3)` for cosines.
+    """
+    module, inputs = built_model(probe)
+    case = probe.case
+    floating = {place: part for place, part in tensors(inputs, "model[1]") if part.is_floating_point()}
+    of_tokens = {
+        place: tuple(part.shape)
+        for place, part in floating.items()
+        if part.ndim == 3 and part.shape[1:] == (case.num_tokens, case.dim)
+    }
+    if not of_tokens:
+        raise Unsupported("no input of the model has the axes B N C of its tokens")
+    features = {
+        place: part
+        for place, part in floating.items()
+        if place not in of_tokens and part.ndim in (2, 3) and part.shape[-1] == case.dim
+    }
+    avoided = sum(part.shape[1] if part.ndim == 3 else 1 for part in features.values())
+
+    for apart in (True, False):
+        if apart and avoided + 1 >= case.dim:
+            continue  # no direction is left in which tokens may differ and be equally relevant
+        usual = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, 1.0, apart))
+        for spread in SPREADS:
+            found = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, spread, apart))
+            alike = "relevances of a sample's tokens" if apart else "tokens of a sample"
+            for place, (size, gradient) in found.items():
+                limit = BOUND * usual[place][0]
+                if size > limit:
+                    raise Violation(
+                        f"gradient of the output to input {short(place)!r} has length {size:.3g} where the {alike} "
+                        f"spread over {spread:g}, but should stay under {limit:.3g}, which is {BOUND:g} times its "
+                        "length at spread 1",
+                        check=f"{probe.script.shown(gradient)}.norm().item() <= {limit!r}",
+                    )
+
+    # A zero has no direction, so a cosine may be steep there (torch's own normalize is): finite is enough.
+    zeros = {
+        place: probe.given("zero_tokens", torch.zeros(shape).to(probe.tokens), requires_grad=True)
+        for place, shape in of_tokens.items()
+    }
+    _sizes(probe, module, own_inputs(probe, inputs, lambda place, value: zeros.get(place)))
+
+
+def _expect_registered(probe: Probe, module: Any, outputs: dict[str, Tensor], registered: dict[str, Tensor]) -> None:
+    """Whatever parameter takes part in the output is one that an optimiser is told of."""
+    if not isinstance(module, nn.Module):
+        return
+    known = {id(parameter) for parameter in registered.values()}
+    hidden = [
+        leaf for leaf in leaves(list(outputs.values())) if isinstance(leaf, nn.Parameter) and id(leaf) not in known
+    ]
+    if hidden:
+        shown = f"{probe.script.shown(module)}.parameters()"
+        raise Violation(
+            f"{len(hidden)} parameters take part in the output and are not among module.parameters() (the first has "
+            f"shape {tuple(hidden[0].shape)}), but should be: no optimiser will train them",
+            check=f"sum(p.requires_grad for p in {shown}) >= {len(registered) + len(hidden)}",
+        )
+
+
+def _expect_gradients(probe: Probe, outputs: dict[str, Tensor], sources: dict[str, Tensor]) -> None:
+    total = objective(probe, outputs)
+    gradients = dict(zip(sources, probe.gradients(total, list(sources.values())), strict=True))
+    for name, gradient in gradients.items():
+        if gradient is not None and (gradient.any() or gradient.ndim < 2):
+            continue
+        # A bias moves a softmax by nothing: zero is then its gradient. It must have one all the same.
+        untrained = [
+            other for other, found in gradients.items() if found is None or not (found.any() or found.ndim < 2)
+        ]
+        what = "no gradient (None)" if gradient is None else "a gradient of zero in every entry"
+        why = "no path leads from the output to it" if gradient is None else "nothing of the output depends on it"
+        raise Violation(
+            f"{name} receives {what} from the model's output, but should receive one: {why} "
+            f"({len(untrained)} of {len(sources)}: {', '.join(untrained[:6])}{', ...' if len(untrained) > 6 else ''})",
+            check=_gradient_check(probe, total, sources[name]),
+        )
+
+
+def _expect_what_chooses_is_trained(
+    probe: Probe, module: Any, inputs: dict[str, Any], pooled: dict[str, Tensor], named: dict[str, Tensor]
+) -> None:
+    """A parameter that decides which tokens are pooled gets a gradient from the pooled tokens."""
+    total = objective(probe, pooled)
+    for name, gradient in zip(named, probe.gradients(total, list(named.values())), strict=True):
+        parameter = named[name]
+        if gradient is not None and (gradient.any() or gradient.ndim < 2):
+            continue
+        kept = parameter.detach().clone()
+        parameter.data.copy_(values.draw("huge", tuple(kept.shape), 1) / 1e3)
+        try:
+            after = run(probe, module, inputs)
+        finally:
+            parameter.data.copy_(kept)
+        if any(
+            where not in _renamed(after) or not torch.equal(_renamed(after)[where], out)
+            for where, out in _renamed(pooled).items()
+        ):
+            raise Violation(
+                f"parameter {name!r} decides which tokens are pooled, yet receives no gradient from the pooled tokens, "
+                "but should: only a score or a D among the outputs reaches it, so D is not passed on to the pooling",
+                check=_gradient_check(probe, total, parameter),
+            )
+
+
+def _renamed(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By their place within the output, whatever the script calls the output."""
+    return {where.partition("[")[2] + where.partition(".")[2]: part.detach() for where, part in outputs.items()}
+
+
+def _is_a_row(probe: Probe, output: Tensor) -> bool:
+    """Whether it holds one number a token, as scores and decisions do."""
+    counts = (probe.case.num_tokens, probe.case.keep)
+    return output.ndim >= 2 and output[0].numel() in counts and max(output.shape[1:]) in counts
+
+
+def _gradient_check(probe: Probe, total: Tensor, source: Tensor) -> str:
+    """The expression that is true where the gradient is not zero."""
+    one = probe.given("one", torch.ones_like(total))
+    return f"{probe.script.shown(probe.gradient(total, source, one))}.any()"
+
+
+def _level_tokens(
+    probe: Probe,
+    inputs: dict[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    features: dict[str, Tensor],
+    spread: float,
+    apart: bool,
+) -> dict[str, Any]:
+    """The inputs, with tokens that are alike but for `spread`."""
+    case = probe.case
+
+    def change(place: str, value: Tensor) -> Tensor | None:
+        if place not in shapes:
+            return None
+        drawn = values.level(shapes[place], list(features.values()), spread, apart, case.seed)
+        made = drawn.to(case.device, case.torch_dtype).requires_grad_()
+        recipe = f"level({shapes[place]}, [{', '.join(features)}], {spread}, {apart}, {case.seed})"
+        to = f".to({case.device!r}, {case.torch_dtype})"
+        probe.script.define_value(short(place), made, recipe + to, needs=(values.level,))
+        return made
+
+    return own_inputs(probe, inputs, change)
+
+
+def _sizes(probe: Probe, module: Any, inputs: dict[str, Any]) -> dict[str, tuple[float, Tensor]]:
+    """The length of the output's gradient to each floating input, and the gradient."""
+    outputs = run(probe, module, inputs)
+    total = objective(probe, outputs)
+    one = probe.given("one", torch.ones_like(total))
+    found = {}
+    for place, value in trainable(inputs, "model[1]").items():
+        gradient = probe.gradient(total, value, one)
+        expect_finite(probe, f"gradient of the output to input {short(place)!r}", gradient)
+        found[place] = (float(gradient.norm()), gradient)
+    return found

@@ -1,0 +1,217 @@
+"""Several modalities: each selects among its own tokens, guided by the others' global features."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import values
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import expect_finite, expect_shape
+from sdtps_ref.properties.law import Unsupported, Violation, law
+from sdtps_ref.properties.probe import Probe
+
+NAMES = ("rgb", "nir", "tir")
+SHAPES = Domain(
+    fixed=(
+        Case(batch=2, num_tokens=6, keep=3, dim=8, slots=2),
+        Case(batch=1, num_tokens=9, keep=1, dim=8, slots=4, dtype="float64", training=False),
+        Case(batch=3, num_tokens=5, keep=5, dim=16, slots=3, dtype="bfloat16"),
+    )
+)
+GRADIENTS = Domain(
+    fixed=(
+        Case(batch=2, num_tokens=8, keep=3, dim=16, slots=2, dtype="float64"),
+        Case(batch=3, num_tokens=12, keep=5, dim=16, slots=4, dtype="float64", training=False, seed=1),
+    )
+)
+PAIRS = Domain(fixed=(Case(batch=4, num_tokens=24, keep=4, dim=16, slots=3, dtype="float64"),))
+PARALLEL = 1e-9  # of two vectors that are parallel, in float64; tokens that differ are off by 1e-2 and more
+ENOUGH_PAIRS = 4
+
+
+@law(needs="multimodal", domain=SHAPES)
+def shape_follows_inputs(probe: Probe) -> None:
+    """{name: B (M+1) C} for exactly the modalities that went in, two, three or five, all in the tokens' dtype.
+
+    Why: the next layer concatenates the modalities; one that is missing, or shorter by the extra token,
+    shows up far from its cause.
+    Breaks when: the number of modalities or their names are written into the code, or the extra token is
+    left out where nothing is dropped.
+    Remedy: loop over the names that were given; append the extra token always, a zero one where K = N.
+    """
+    case = probe.case
+    owed = (case.batch, case.slots + 1, case.dim)
+    for names in (NAMES, NAMES[:2], (*NAMES, "depth", "event")):
+        tokens, features = _inputs(probe, names)
+        for name, pooled in _run(probe, names, tokens, features).items():
+            expect_shape(probe, f"multimodal(...)[{name!r}]", pooled, owed)
+            if pooled.dtype != case.torch_dtype:
+                raise Violation(
+                    f"multimodal(...)[{name!r}] is {pooled.dtype}, but should be {case.torch_dtype}",
+                    check=f"{probe.script.shown(pooled)}.dtype == {case.torch_dtype}",
+                )
+            expect_finite(probe, f"multimodal(...)[{name!r}]", pooled)
+
+
+@law(needs="multimodal", depends="multimodal.shape_follows_inputs", domain=GRADIENTS)
+def decision_reaches_own_aggregator(probe: Probe) -> None:
+    """d slots[m]/d(global feature m) != 0: every modality's own D is passed into its own aggregator.
+
+    Why: the extra token carries a gradient to the score by itself, so that a missing D is not noticed:
+    the score of the dropped tokens moves, that of the kept ones does not. Looked at here are the M slots
+    only, which nothing but D connects with the score.
+    Breaks when: one of the aggregators is called without D or with a detached one, or a loop passes every
+    aggregator the D of one modality.
+    Remedy: `aggregators[name](selection[name].selected_tokens, selection[name].selected_decision)`.
+    """
+    tokens, features = _inputs(probe, NAMES)
+    for name, pooled in _run(probe, NAMES, tokens, features).items():
+        slots, cotangent = _slots(probe, pooled)
+        _expect_reached(probe, name, name, probe.gradient(slots, features[name], cotangent))
+        # A dropped token moves its own slots through its own D alone.
+        own = probe.gradient(slots, tokens[name], cotangent)
+        if (own != 0).any(-1).all():
+            continue
+        for other in NAMES:
+            foreign = probe.gradient(slots, tokens[other], cotangent)
+            if other != name and foreign.any():
+                b, n = (~(own != 0).any(-1)).nonzero()[0].tolist()
+                raise Violation(
+                    f"gradient of the slots of {name!r} to its dropped token [b={b}, n={n}] = 0 and to the tokens of "
+                    f"{other!r} is not, but should be the other way round: {name!r} is pooled with the D of {other!r}",
+                    check=f"{probe.script.shown(own)}[{b}, {n}].any() or not {probe.script.shown(foreign)}.any()",
+                )
+
+
+@law(needs="multimodal", depends="multimodal.decision_reaches_own_aggregator", domain=GRADIENTS)
+def guidance_reaches_others(probe: Probe) -> None:
+    """d slots[m]/d(global feature o) != 0 for every modality m and every other one o.
+
+    Why: what one modality sees tells the others where to look; that is the point of selecting together.
+    A global feature without a gradient is never taught to guide.
+    Breaks when: features are detached, averaged without a modality, or a modality is scored against its
+    own feature only (an index that never moves, a dict that is overwritten in the loop).
+    Remedy: score each modality against its own global feature and each of the others', none detached.
+    """
+    tokens, features = _inputs(probe, NAMES)
+    for name, pooled in _run(probe, NAMES, tokens, features).items():
+        slots, cotangent = _slots(probe, pooled)
+        for other in NAMES:
+            _expect_reached(probe, name, other, probe.gradient(slots, features[other], cotangent))
+
+
+@law(needs="multimodal", depends="multimodal.decision_reaches_own_aggregator", domain=PAIRS)
+def noise_is_not_shared(probe: Probe) -> None:
+    """Gumbel noise is drawn anew for every modality: log(p_a / p_b) of two equal tokens differs between modalities.
+
+    Why: with one draw for all, the modalities explore the same positions at the same time, and the
+    gradient that should average over draws sees a third of them.
+    Breaks when: noise is drawn once and handed to every branch, or each branch seeds its own generator
+    with the same number.
+    Remedy: let every selector draw its own noise from one running generator.
+    """
+    # Two dropped tokens with the same value have the same score and the same slope from value to score.
+    # So their gradients are parallel, and the ratio of the lengths is that of their soft masks: noise alone.
+    tokens, features = _inputs(probe, NAMES, pairs=True)
+    found: dict[str, Tensor] = {}
+    gradients: dict[str, Tensor] = {}
+    for name, pooled in _run(probe, NAMES, tokens, features).items():
+        slots, cotangent = _slots(probe, pooled)
+        gradients[name] = probe.gradient(slots, tokens[name], cotangent)
+        found[name] = _noise_of_pairs(gradients[name])
+    for one, other in combinations(NAMES, 2):
+        both = found[one].isfinite() & found[other].isfinite()
+        if both.sum() < ENOUGH_PAIRS:
+            raise Unsupported("the noise cannot be read off: equal tokens do not have parallel gradients")
+        first, second = found[one][both], found[other][both]
+        if first.abs().amax() < PARALLEL and second.abs().amax() < PARALLEL:
+            raise Unsupported("there is no noise in train mode")
+        if (first - second).abs().amax() < 1e-6:
+            b, n = both.nonzero()[0].tolist()
+            shown = [probe.script.shown(gradients[name]) for name in (one, other)]
+            twin = n + probe.case.num_tokens // 2
+            ratios = [f"({g}[{b}, {twin}].norm() / {g}[{b}, {n}].norm()).log()" for g in shown]
+            raise Violation(
+                f"noise difference of two equal tokens is {first[0]:.6g} in {one!r} and {second[0]:.6g} in {other!r} "
+                f"(and the same in all {len(first)} pairs that were read), but should be drawn independently",
+                check=f"abs({' - '.join(ratios)}) > 1e-6",
+            )
+
+
+def _inputs(
+    probe: Probe, names: tuple[str, ...], *, pairs: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tokens and global features by name. pairs: the second half of the tokens repeats the first."""
+    case = probe.case
+    tokens, features = {}, {}
+    for i, name in enumerate(names):
+        seed = case.seed + 10 * i + 1
+        recipe = f"draw('normal', {(case.batch, case.num_tokens, case.dim)}, {seed})"
+        drawn = values.draw("normal", (case.batch, case.num_tokens, case.dim), seed)
+        if pairs:
+            half = case.num_tokens // 2
+            drawn, recipe = torch.cat([drawn[:, :half]] * 2, dim=1), f"torch.cat([{recipe}[:, :{half}]] * 2, dim=1)"
+        tokens[name] = drawn.to(case.device, case.torch_dtype).requires_grad_()
+        to = f".to({case.device!r}, {case.torch_dtype})"
+        probe.script.define_value(f"{name}_tokens", tokens[name], recipe + to)
+        feature = values.draw("normal", (case.batch, case.dim), seed + 1)
+        features[name] = probe.given(f"{name}_feature", feature.to(tokens[name]), requires_grad=True)
+    return tokens, features
+
+
+def _run(
+    probe: Probe, names: tuple[str, ...], tokens: dict[str, Tensor], features: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """One call, its results by name."""
+    built = probe.build("multimodal", modalities=names)
+    result = probe.call(built, tokens, features, name="pooled")
+    place = probe.script.last
+    if not isinstance(result, Mapping):
+        raise Violation(
+            f"multimodal(...) returned {type(result).__name__}, but should return {{name: Tensor B (M+1) C}}",
+            check=f"hasattr({place}, 'keys')",
+        )
+    if set(result) != set(names):
+        raise Violation(
+            f"multimodal(...) returned {sorted(map(str, result))}, but should return {sorted(names)}",
+            check=f"set({place}) == {set(names)}",
+        )
+    for name in names:
+        if not isinstance(result[name], Tensor):
+            raise Violation(f"multimodal(...)[{name!r}] is {type(result[name]).__name__}, but should be a Tensor")
+        probe.script.name(result[name], f"{place}[{name!r}]")
+    return {name: result[name] for name in names}
+
+
+def _slots(probe: Probe, pooled: Tensor) -> tuple[Tensor, Tensor]:
+    """The M slots without the extra token, and a cotangent for them."""
+    slots = pooled[:, : probe.case.slots]
+    probe.script.name(slots, f"{probe.script.shown(pooled)}[:, :{probe.case.slots}]")
+    return slots, probe.random(slots)
+
+
+def _expect_reached(probe: Probe, name: str, of: str, gradient: Tensor) -> None:
+    what = f"gradient of the slots of {name!r} to the global feature of {of!r}"
+    expect_finite(probe, what, gradient)
+    unreached = ~gradient.any(-1)
+    if unreached.any():
+        b = int(unreached.nonzero()[0])
+        why = "its D does not reach its aggregator" if name == of else f"{of!r} does not guide {name!r}"
+        raise Violation(
+            f"{what}[b={b}] = 0, but should not be: {why}",
+            check=f"{probe.script.shown(gradient)}[{b}].any()",
+        )
+
+
+def _noise_of_pairs(gradient: Tensor) -> Tensor:
+    """How much longer, as a logarithm, the gradient (B N C) of token n + N/2 is than that of its equal n: B N/2.
+
+    NaN where the two are not parallel, because the tokens were kept.
+    """
+    first, second = gradient.chunk(2, dim=1)
+    ratio = (second * first).sum(-1) / (first * first).sum(-1)
+    left = (second - ratio.unsqueeze(-1) * first).norm(dim=-1) / second.norm(dim=-1)
+    return torch.where((left < PARALLEL) & (ratio > 0), ratio, torch.nan).log()

@@ -1,0 +1,84 @@
+"""Faults of the multi-modal form."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.plain import Plain, fault
+
+
+@fault(kills="multimodal.shape_follows_inputs")
+class NamesInTheCode(Plain):
+    """Three modalities, whatever is asked for."""
+
+    def multimodal(self, *, modalities: tuple[str, ...], **sizes: Any) -> Any:
+        return super().multimodal(modalities=modalities[:3], **sizes)
+
+
+@fault(kills="multimodal.shape_follows_inputs")
+class NoExtraTokenWhereNothingIsDropped(Plain):
+    """The extra token is appended only where there is something to put into it."""
+
+    def finish(self, slots: Tensor, selection: Selection) -> Tensor:
+        return slots if selection.decision.all() else super().finish(slots, selection)
+
+
+@fault(kills="multimodal.decision_reaches_own_aggregator")
+class ModalitiesWithoutDecision(Plain):
+    """The aggregators of the modalities get no D; the extra token hides it."""
+
+    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+        return pool(selections[name].selected_tokens, None)
+
+
+@fault(kills="multimodal.decision_reaches_own_aggregator")
+class LastModalityWithoutDecision(Plain):
+    """One of three was forgotten."""
+
+    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+        decision = selections[name].selected_decision
+        return pool(selections[name].selected_tokens, decision.detach() if name == "tir" else decision)
+
+
+@fault(kills="multimodal.decision_reaches_own_aggregator")
+class DecisionOfTheLastModality(Plain):
+    """A variable of the first loop is used in the second: everybody is masked by the last one's D."""
+
+    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+        last = list(selections.values())[-1]
+        return pool(selections[name].selected_tokens, last.selected_decision)
+
+
+@fault(kills="multimodal.guidance_reaches_others")
+class OwnGuidanceOnly(Plain):
+    """Each modality is scored against its own feature alone."""
+
+    def guides(self, name: str, features: Mapping[str, Tensor]) -> list[Tensor]:
+        return [features[name]]
+
+
+@fault(kills="multimodal.guidance_reaches_others")
+class GuidanceDetached(Plain):
+    """The others' features guide, and are not taught to."""
+
+    def guides(self, name: str, features: Mapping[str, Tensor]) -> list[Tensor]:
+        own, *others = super().guides(name, features)
+        return [own, *(other.detach() for other in others)]
+
+
+@fault(kills="multimodal.noise_is_not_shared")
+class OneNoiseForAllModalities(Plain):
+    """Every branch starts from the same state of the generator."""
+
+    def select_each(
+        self, selectors: Mapping[str, nn.Module], tokens: Mapping[str, Tensor], scores: Mapping[str, Tensor]
+    ) -> dict[str, Selection]:
+        start = torch.get_rng_state()
+        found = {}
+        for name in selectors:
+            torch.set_rng_state(start)
+            found |= super().select_each({name: selectors[name]}, tokens, scores)
+        return found

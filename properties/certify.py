@@ -35,7 +35,7 @@ class Profile:
     examples: int
     minimum: int
     shrink: bool = True
-    budgets: tuple[Budget, ...] = ("eager", "compile")
+    budgets: tuple[Budget, ...] = ("eager", "compile", "distributed")
 
 
 PROFILES = {
@@ -117,9 +117,8 @@ def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms:
     if missing:
         return LawResult(law.id, law.level, "skipped", reason=f"needs {missing}, which the implementation lacks")
     if law.budget not in terms.profile.budgets and law.id not in terms.named:
-        return LawResult(
-            law.id, law.level, "skipped", reason="compiling is left to profile ci, or to --law with its id"
-        )
+        reason = f"profile {terms.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
+        return LawResult(law.id, law.level, "skipped", reason=reason)
     for foundation in law.depends:
         if so_far[foundation].status not in ("passed", "skipped"):
             return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")

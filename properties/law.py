@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sdtps_ref.properties.probe import Probe
 
 Level = Literal["MUST", "SHOULD"]
-Budget = Literal["eager", "compile"]
+Budget = Literal["eager", "compile", "distributed"]
 SECTIONS = ("Why", "Breaks when", "Remedy")
 
 
@@ -48,7 +48,8 @@ class Law:
 
     id: stable, never reused. needs: contract methods, each entry one or several separated by `|`, of
     which one suffices. depends: laws without which this one means nothing: it is blocked when one failed.
-    budget: what its time is taken from; a law that compiles takes seconds, and a profile may leave it out.
+    budget: what its time is taken from; a law that compiles or starts processes takes seconds, and a profile may
+    leave it out.
     """
 
     id: str

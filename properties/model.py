@@ -96,9 +96,9 @@ def built_model(probe: Probe) -> tuple[Any, dict[str, Any]]:
     return built
 
 
-def run(probe: Probe, module: Any, inputs: dict[str, Any]) -> dict[str, Tensor]:
+def run(probe: Probe, module: Any, inputs: dict[str, Any], *, seed: int = 0) -> dict[str, Tensor]:
     """What of the model's output carries a gradient, by where it was found."""
-    result = probe.call(module, name="output", named=inputs)
+    result = probe.call(module, name="output", named=inputs, seed=seed)
     outputs = trainable(result, probe.script.last)
     for where, part in outputs.items():
         probe.script.name(part, where)

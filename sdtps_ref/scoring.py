@@ -46,7 +46,8 @@ def dot_relevance(tokens: Tensor, feature: Tensor) -> Tensor:
 def cosine_relevance(tokens: Tensor, feature: Tensor) -> Tensor:
     """minmax over N of cos(v, E), as the multi-modal form has it. tokens: B N C; feature: B C. Returns B N.
 
-    Norms count as SPREAD_FLOOR at least, so that a zero (padding) token has a bounded gradient.
+    Norms count as SPREAD_FLOOR at least, so that a zero (padding) token has a bounded gradient: at most
+    1 / SPREAD_FLOOR**2 where all are zero, which float16 cannot hold.
     """
     similarity = torch.cosine_similarity(tokens, feature.unsqueeze(1), dim=-1, eps=SPREAD_FLOOR)
     return min_max(similarity.to(tokens.dtype))

@@ -39,7 +39,7 @@ def keep_of_zero(probe: Probe) -> None:
     _expect_refusal(probe, "selector with keep=0", lambda: _selected(probe, 0))
 
 
-@law(needs="selector", level="SHOULD", depends="shape.follows_inputs", domain=SMALL)
+@law(needs="selector", level="SHOULD", depends="gradient.reaches_score", domain=SMALL)
 def nan_scores(probe: Probe) -> None:
     """A score of NaN raises, makes its row of D NaN, or is dropped: its token is never kept with a plain D = 1.
 

@@ -32,7 +32,7 @@ PARALLEL = 1e-9  # of two vectors that are parallel, in float64; tokens that dif
 ENOUGH_PAIRS = 4
 
 
-@law(needs="multimodal", domain=SHAPES)
+@law(needs="multimodal", depends="shape.follows_inputs", domain=SHAPES)
 def shape_follows_inputs(probe: Probe) -> None:
     """{name: B (M+1) C} for exactly the modalities that went in, two, three or five, all in the tokens' dtype.
 
@@ -56,7 +56,7 @@ def shape_follows_inputs(probe: Probe) -> None:
             expect_finite(probe, f"multimodal(...)[{name!r}]", pooled)
 
 
-@law(needs="multimodal", depends="multimodal.shape_follows_inputs", domain=GRADIENTS)
+@law(needs="multimodal", depends=("multimodal.shape_follows_inputs", "gradient.reaches_score"), domain=GRADIENTS)
 def decision_reaches_own_aggregator(probe: Probe) -> None:
     """d slots[m]/d(global feature m) != 0: every modality's own D is passed into its own aggregator.
 

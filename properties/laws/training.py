@@ -35,7 +35,7 @@ SPREADS = (1e-2, 1e-4, 1e-6, 0.0)
 BOUND = 3e6
 
 
-@law(needs="model", domain=TRAINED)
+@law(needs="model", depends="gradient.reaches_score", domain=TRAINED)
 def everything_is_trained(probe: Probe) -> None:
     """d(output)/d(parameter) is neither None nor zero, for every trainable parameter and every floating input.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdtps_ref.properties.planted.guided import Model
 from sdtps_ref.properties.planted.plain import Plain, fault
@@ -58,8 +58,8 @@ class ScoreNetworkInAList(Plain):
 class FeatureIgnored(Plain):
     """The guiding feature is taken and never looked at: each token is compared with the mean token only."""
 
-    def score(self, tokens: Tensor, predictor: nn.Module, features: list[Tensor]) -> Tensor:
-        return super().score(tokens, predictor, features[1:])
+    def run_model(self, tokens: Tensor, feature: Tensor, model: Model) -> Any:
+        return model.pipeline(tokens, self.score(tokens, model.predictor, [tokens.mean(dim=1)]))
 
 
 @fault(kills="training.gradient_stays_bounded")

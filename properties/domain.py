@@ -35,7 +35,7 @@ CORNERS = (
 class Domain:
     """Which cases a law speaks of. The defaults are all of them; a law narrows what it must.
 
-    min_tokens, min_keep, min_dropped: least N, K and N - K. wide: C >= K + 1, so that the weights can
+    min_batch, min_tokens, min_keep, min_dropped: least B, N, K and N - K. wide: C >= K + 1, so that the weights can
     be read off the pooled tokens. max_tokens: most N of a corner; draw_tokens: of a drawn case (what
     takes a Jacobian for each is kept small). fixed: for a law too heavy to draw cases for (it compiles,
     or takes statistics): these cases and no others; they run on the device that is asked for, unless
@@ -48,6 +48,7 @@ class Domain:
     layouts: tuple[str, ...] = LAYOUTS
     modes: tuple[bool, ...] = (True, False)
     taus: tuple[float, ...] = TAUS
+    min_batch: int = 1
     min_tokens: int = 1
     min_keep: int = 1
     min_dropped: int = 0
@@ -58,11 +59,13 @@ class Domain:
 
     def clip(self, case: Case) -> Case:
         """The nearest case inside this domain."""
+        batch = max(case.batch, self.min_batch)
         least = max(self.min_tokens, self.min_keep + self.min_dropped)
         num_tokens = min(max(case.num_tokens, least), self.max_tokens)
         keep = min(max(case.keep, self.min_keep), num_tokens - self.min_dropped)
         return replace(
             case,
+            batch=batch,
             num_tokens=num_tokens,
             keep=keep,
             dim=max(case.dim, keep // 8 * 8 + 8) if self.wide else case.dim,
@@ -72,7 +75,7 @@ class Domain:
             layout=_nearest(case.layout, self.layouts),
             scores=_nearest(case.scores, self.scores),
             tokens=_nearest(case.tokens, self.tokens),
-            drawn=() if num_tokens != case.num_tokens else case.drawn,
+            drawn=() if (batch, num_tokens) != (case.batch, case.num_tokens) else case.drawn,
         )
 
     def corners(self, device: str = "cpu") -> list[Case]:

@@ -25,18 +25,42 @@ def expect_close(
     wrong = ~(gap <= tolerance)
     if not wrong.any():
         return
-    worst = torch.where(wrong & gap.isnan(), float("inf"), torch.where(wrong, gap, -1.0)).argmax()
-    index = tuple(int(i) for i in torch.unravel_index(worst, seen.shape))
+    index, at, expression = _worst(probe, axes, seen, gap, wrong)
     saw, should = seen[index].item(), owed[index].item()
     how = "exact" if tolerance == 0 else f"within {tolerance:.3g}"
-    at = ", ".join(f"{axis}={i}" for axis, i in zip(axes, index, strict=True))
-    expression = f"{probe.script.shown(seen)}[{', '.join(map(str, index))}].item()"
     reason = f": {because}" if because else ""
     raise Violation(
         f"{name}[{at}] = {saw:.9g}, but should be {should:.9g} "
         f"({int(wrong.sum())} of {wrong.numel()} entries; {how}){reason}",
         check=f"abs({expression} - {should!r}) <= {tolerance!r}",
     )
+
+
+def expect_within(
+    probe: Probe, name: str, axes: str, seen: Tensor, low: Tensor, high: Tensor, *, tolerance: float, because: str
+) -> None:
+    """low - tolerance <= seen <= high + tolerance in every entry; NaN is never within."""
+    expect_shape(probe, name, seen, tuple(low.shape))
+    value = seen.detach().double()
+    gap = torch.maximum(low.detach().double() - value, value - high.detach().double())
+    wrong = ~(gap <= tolerance)
+    if not wrong.any():
+        return
+    index, at, expression = _worst(probe, axes, seen, gap, wrong)
+    least, most = low[index].item(), high[index].item()
+    raise Violation(
+        f"{name}[{at}] = {seen[index].item():.9g}, but should lie between {least:.9g} and {most:.9g} "
+        f"({int(wrong.sum())} of {wrong.numel()} entries; within {tolerance:.3g}): {because}",
+        check=f"{least!r} - {tolerance!r} <= {expression} <= {most!r} + {tolerance!r}",
+    )
+
+
+def _worst(probe: Probe, axes: str, seen: Tensor, gap: Tensor, wrong: Tensor) -> tuple[tuple[int, ...], str, str]:
+    """The index of the entry that is off the most, in words, and as the script writes it."""
+    worst = torch.where(wrong & gap.isnan(), float("inf"), torch.where(wrong, gap, -1.0)).argmax()
+    index = tuple(int(i) for i in torch.unravel_index(worst, seen.shape))
+    at = ", ".join(f"{axis}={i}" for axis, i in zip(axes, index, strict=True))
+    return index, at, f"{probe.script.shown(seen)}[{', '.join(map(str, index))}].item()"
 
 
 def expect_shape(probe: Probe, name: str, seen: Tensor, owed: tuple[int, ...]) -> None:

@@ -40,12 +40,18 @@ class Probe:
         self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
         self.script.define_value("score", self.score, case.recipe("score"))
 
-    def given(self, name: str, value: Tensor, *, requires_grad: bool = False) -> Tensor:
-        """Name an input tensor, so that the script can hold it."""
+    def given(
+        self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None
+    ) -> Tensor:
+        """Name an input tensor, so that the script can hold it. recipe: how it writes a large one."""
         value = value.detach()
         value.requires_grad_(requires_grad)
-        self.script.define_value(name, value)
+        self.script.define_value(name, value, recipe)
         return value
+
+    def tracked_tokens(self) -> Tensor:
+        """The case's own tokens, requiring grad."""
+        return self.given("tracked_tokens", self.tokens, requires_grad=True, recipe=self.case.recipe("tokens"))
 
     def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
         """Normal values in the shape of `like`, from the case's seed."""

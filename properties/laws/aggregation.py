@@ -1,11 +1,13 @@
 """The masked softmax: what D may change in the pooled tokens, and what it may not."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties import fingerprint, values
 from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import can_tell, expect_close
-from sdtps_ref.properties.law import law
+from sdtps_ref.properties.expect import can_tell, expect_close, expect_finite, expect_within
+from sdtps_ref.properties.law import Discard, Violation, law
 from sdtps_ref.properties.probe import Probe
 
 # A mask that is added owes the exact value; one that multiplies (DynamicViT's policy softmax, with its
@@ -13,6 +15,14 @@ from sdtps_ref.properties.probe import Probe
 ROUNDING = {"float64": 1e-5, "float32": 5e-5}
 VALUES = Domain(dtypes=("float32", "float64"), scores=("normal",), tokens=("normal",), max_tokens=130)
 SOME_DROPPED = Domain(**{**vars(VALUES), "min_dropped": 1, "min_keep": 2})
+# In train mode a dropout inside the MLP, which is nobody's fault, falls on positions.
+ANY_ORDER = Domain(**{**vars(SOME_DROPPED), "modes": (False,)})
+HALF = Domain(dtypes=("float16", "bfloat16"), scores=("normal",), tokens=("normal",), max_tokens=130)
+READABLE = Domain(
+    dtypes=("float64",), scores=("normal",), tokens=("normal",), min_keep=2, max_tokens=64, draw_tokens=12, wide=True
+)
+# A masked softmax is explained to 1e-11, DynamicViT's (epsilon 1e-6) to 1e-5; anything else, to 1e-2 or worse.
+STRUCTURE = 1e-4
 
 
 @law(needs="aggregator", depends="shape.follows_inputs", domain=VALUES)
@@ -80,6 +90,164 @@ def equals_gather_first(probe: Probe) -> None:
     can_tell(gathered.detach(), probe.tokens, tolerance)
     masked = probe.aggregate(probe.tokens, decision)
     expect_close(probe, "aggregator(all tokens, D)", "bmc", masked, gathered, tolerance=tolerance)
+
+
+@law(needs="aggregator", depends="shape.follows_inputs", domain=VALUES)
+def is_convex(probe: Probe) -> None:
+    """W >= 0 and its rows sum to one: a slot lies between the kept tokens, and tokens that are all the same come back.
+
+    Why: a slot is a weighted mean. If its weights sum to something else, its size depends on how many
+    tokens were kept, and what comes after sees other magnitudes at every keep ratio.
+    Breaks when: the softmax runs over the slots, D multiplies the weights and nothing divides by their
+    new sum, the weights are a sigmoid, dropout falls on the weights, or a linear layer follows the product.
+    Remedy: `weights = softmax(masked_logits, dim=-1)`, over the tokens, and then `weights @ tokens`.
+    """
+    case = probe.case
+    kept = _kept(probe, case.keep)
+    ones = probe.given("decision", torch.ones_like(kept[:, :, 0]))
+    tolerance = _tolerance(probe, kept)
+    slots = (-1, case.slots, -1)
+    expect_within(
+        probe,
+        "aggregator(tokens, ones)",
+        "bmc",
+        probe.aggregate(kept, ones),
+        kept.amin(1, keepdim=True).expand(slots),
+        kept.amax(1, keepdim=True).expand(slots),
+        tolerance=tolerance,
+        because="no weighted mean leaves the range of the kept tokens",
+    )
+    same = probe.given("same_tokens", probe.tokens[:, :1].expand(-1, case.num_tokens, -1).contiguous())
+    expect_close(
+        probe,
+        "aggregator(identical tokens, D)",
+        "bmc",
+        probe.aggregate(same, _some_dropped(probe)),
+        same[:, :1].expand(slots),
+        tolerance=tolerance,
+        because="all tokens are the same, so weights that sum to one give that token back",
+    )
+
+
+@law(needs="aggregator", depends="shape.follows_inputs", domain=ANY_ORDER)
+def permutation_invariant(probe: Probe) -> None:
+    """aggregate(tokens[order], D[order]) = aggregate(tokens, D): the kept tokens are a set, not a sequence.
+
+    Why: selectors hand over the tokens by score, by position or in no order at all, and the same
+    picture must give the same slots.
+    Breaks when: a position or a rank enters the logits, a recurrent or convolutional layer scores the
+    tokens, or D is compared with the tokens of another order (sorted, cumulated) on its way to the mask.
+    Remedy: compute every token's logits from that token alone; add positions to the tokens before the
+    selection, if at all.
+    """
+    decision = _some_dropped(probe)
+    before = probe.aggregate(probe.tokens, decision)
+    tolerance = _tolerance(probe, probe.tokens)
+    can_tell(before.detach(), probe.tokens, tolerance)
+    order = values.draw("normal", (1, probe.case.num_tokens), probe.case.seed)[0].argsort().tolist()
+    tokens, reordered = probe.tokens[:, order], decision[:, order]
+    probe.script.name(tokens, f"{probe.script.shown(probe.tokens)}[:, {order}]")
+    probe.script.name(reordered, f"{probe.script.shown(decision)}[:, {order}]")
+    expect_close(
+        probe,
+        f"aggregator(tokens[:, {_short(order)}], D[:, {_short(order)}])",
+        "bmc",
+        probe.aggregate(tokens, reordered),
+        before,
+        tolerance=tolerance,
+        because="tokens and D were put into another order together, and the pooled tokens changed",
+    )
+
+
+@law(needs="aggregator", depends="aggregation.is_convex", domain=READABLE)
+def decision_gradient_is_one_gain(probe: Probe) -> None:
+    """d out[m] / d D[k] = gain * W[m, k] * (token[k] - out[m]) at D = 1, with one gain > 0 for all slots and tokens.
+
+    Why: this is how a slot tells the selection which tokens it would rather have. With a gain of its own
+    for every slot some slots train the score and others do not, and nothing shows it.
+    Breaks when: D is turned into a boolean or detached before the mask, it masks some slots or heads
+    only, it multiplies the logits, the tokens or the result, or the sign of the mask is wrong.
+    Remedy: one mask for all slots, made of D as it is: `logits + log(D).unsqueeze(1)`, gain 1 (as
+    published, `logits - (1 - D).unsqueeze(1) * 1e10`, gain 1e10).
+    """
+    case = probe.case
+    kept = _kept(probe, case.keep)
+    ones = probe.given("decision", torch.ones_like(kept[:, :, 0]), requires_grad=True)
+    pooled = probe.aggregate(kept, ones)
+    directions = values.draw("normal", tuple(pooled.shape), case.seed + 7).to(pooled)  # B M C
+    slot_by_slot = torch.eye(case.slots).to(pooled)[:, None, :, None] * directions  # M B M C
+    seen = probe.products(pooled, ones, slot_by_slot)  # B M K
+    owed = torch.from_numpy(_closed_form(probe, kept, pooled, directions)).to(seen)
+    expect_finite(probe, "gradient of pooled tokens to D", seen)
+    if not owed.abs().amax() > 1e-6:
+        raise Discard  # each slot sees one token only, so D cannot move it
+
+    gains = (seen * owed).sum(-1) / (owed * owed).sum(-1)  # B M
+    gain = float(gains[gains.isfinite()].median())
+    if not gain > 0:
+        what = "zero: D does not reach the softmax" if gain == 0 else "negative: it rewards what it should punish"
+        raise Violation(
+            f"gradient of pooled tokens to D is {gain:.4g} times W * (token - output), but should be a positive "
+            f"multiple of it; it is {what}"
+        )
+    probe.findings["aggregator_gain"] = gain
+    off = (seen - gain * owed).abs().amax((0, 2))  # M
+    tolerance = STRUCTURE * gain * float(owed.abs().amax())
+    if off.amax() <= tolerance:
+        return
+    m = int(off.argmax())
+    b = int((seen - gain * owed).abs().amax(-1)[:, m].argmax())
+    explained = (seen[b, m] - gains[b, m] * owed[b, m]).abs().amax() <= tolerance
+    cotangent = probe.given("cotangent", slot_by_slot[m])
+    expect_close(
+        probe,
+        f"gradient of pooled token m={m} to D",
+        "bk",
+        probe.gradient(pooled, ones, cotangent),
+        gain * owed[:, m],
+        tolerance=tolerance,
+        because=f"the gain of this slot is {gains[b, m]:.4g} in sample b={b}, where that of most is {gain:.4g}"
+        if explained
+        else f"it is no multiple of W * (token - output), where the gain of most slots is {gain:.4g}",
+    )
+
+
+@law(needs="aggregator", depends="shape.follows_inputs", domain=HALF)
+def finite_in_half(probe: Probe) -> None:
+    """aggregate(tokens, D) is finite in float16 and bfloat16, with D of ones and with zeros in D.
+
+    Why: half precision is how this is trained. float16 ends at 65504: 1e10 is infinite there, and
+    infinity times 1 - D = 0 is NaN.
+    Breaks when: the mask's constant is a half-precision tensor, `masked_fill` gets a number that float16
+    does not hold, or exponentials are taken without subtracting the largest logit.
+    Remedy: `logits + torch.where(D > 0, log(D), -inf)`, or a fill of `torch.finfo(dtype).min`; and torch's
+    own softmax.
+    """
+    kept = _kept(probe, probe.case.keep)
+    ones = probe.given("decision", torch.ones_like(kept[:, :, 0]))
+    expect_finite(probe, "aggregator(tokens, ones)", probe.aggregate(kept, ones))
+    some = _some_dropped(probe)
+    expect_finite(probe, "aggregator(tokens, D with zeros)", probe.aggregate(probe.tokens, some))
+
+
+def _closed_form(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> fingerprint.Array:
+    """What D at gain one owes along `directions` (B M C), the weights read off the pooled tokens: B M K."""
+    owed = []
+    for b in range(probe.case.batch):
+        tokens, out, along = (part[b].detach().cpu().numpy() for part in (kept, pooled, directions))
+        weights, unexplained = fingerprint.weights(out, tokens)
+        if not unexplained < STRUCTURE:
+            raise Violation(
+                f"aggregator(tokens, ones)[b={b}] is not a weighted mean of the {probe.case.keep} tokens "
+                f"(it is off by {unexplained:.3g} of its size), but should be",
+            )
+        lever = fingerprint.pooling_lever(weights, tokens, out).reshape(*out.shape, -1)  # M C K
+        owed.append(np.einsum("mc,mck->mk", along, lever))
+    return np.stack(owed)
+
+
+def _short(order: list[int]) -> str:
+    return str(order) if len(order) <= 8 else "order"
 
 
 def _kept(probe: Probe, keep: int) -> Tensor:

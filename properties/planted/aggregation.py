@@ -42,7 +42,7 @@ class WeakMask(Plain):
         return logits * decision.unsqueeze(1)
 
 
-@fault(kills="gradient.reaches_score")
+@fault(kills="aggregation.is_convex")
 class SoftmaxOverSlots(Plain):
     """dim=1: the slots compete for each token."""
 

@@ -40,9 +40,7 @@ class Probe:
         self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
         self.script.define_value("score", self.score, case.recipe("score"))
 
-    def given(
-        self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None
-    ) -> Tensor:
+    def given(self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None) -> Tensor:
         """Name an input tensor, so that the script can hold it. recipe: how it writes a large one."""
         value = value.detach()
         value.requires_grad_(requires_grad)

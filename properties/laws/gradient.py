@@ -1,17 +1,18 @@
 """What reaches the score: the reason that D exists."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import fingerprint, values
+from sdtps_ref.properties import fingerprint
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.reading import STRUCTURE, read_pipeline
 
+WIDE_ENOUGH = Domain(dtypes=("float32", "float64", "bfloat16"), max_tokens=130)
+IN_FLOAT16 = Domain(dtypes=("float16",), scores=("normal", "distinct", "ties"), max_tokens=65, draw_tokens=12)
 # Float64 and a mild temperature, because a saturated softmax has gradients that are rightly zero.
 DISTINCT = Domain(dtypes=("float64",), scores=("distinct",), tokens=("normal",), taus=(1.0, 2.0), max_tokens=130)
 READABLE = Domain(
@@ -24,12 +25,52 @@ READABLE = Domain(
     draw_tokens=12,
     wide=True,
 )
-STRUCTURE = 1e-5  # a masked softmax is explained to 1e-11 in float64; anything else, to 1e-2 or worse
-COMBINATIONS = 4  # random combinations of outputs that are differentiated; three determine the soft mask
 WELL_CONDITIONED = (1e-3, 1e3)
 
 
-@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=DISTINCT)
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=WIDE_ENOUGH)
+def is_finite(probe: Probe) -> None:
+    """d(output)/d(score, tokens) has no NaN and no infinity in float32, float64 and bfloat16, whatever the scores.
+
+    Why: one NaN in one row is in every parameter after one step, and training never recovers.
+    Breaks when: log D is taken where D = 0 (its slope is infinite, and times a weight of zero it is NaN),
+    a norm or a standard deviation is taken of a row whose scores are all the same (the slope of a square
+    root at zero), or exponentials of large scores are taken without subtracting the largest.
+    Remedy: choose before and after the function: `torch.where(kept, torch.where(kept, D, 1).log(), -inf)`;
+    put the epsilon under the root; use torch's softmax.
+    """
+    _expect_finite_gradients(probe)
+
+
+@law(needs="selector|pipeline", level="SHOULD", depends="gradient.is_finite", domain=IN_FLOAT16)
+def is_finite_in_float16(probe: Probe) -> None:
+    """d(output)/d(score, tokens) has no NaN and no infinity in float16 either.
+
+    Why: float16 ends at 65504, so a gradient that passes through a mask of 1e10 is infinite on its way,
+    and infinite times zero is NaN. Loss scaling cannot help: it makes the number larger still.
+    Breaks when: the mask is the published one, or an epsilon is smaller than float16 holds (1e-8 is zero).
+    Remedy: add `log D` to the logits instead of subtracting `(1 - D) * 1e10`; or train in bfloat16.
+    """
+    _expect_finite_gradients(probe, "in float16 a mask of 1e10 is infinite; log D has no such constant")
+
+
+def _expect_finite_gradients(probe: Probe, because: str = "") -> None:
+    outputs: dict[str, Tensor] = {}
+    tokens = probe.tracked_tokens()
+    if "selector" in probe.methods:
+        outputs["decision"] = probe.select(tokens).decision
+    if "pipeline" in probe.methods:
+        outputs["pooled tokens"] = probe.pool(tokens)
+    for name, output in outputs.items():
+        cotangent = probe.random(output)
+        reached = probe.gradient(output, probe.score, cotangent)
+        expect_finite(probe, f"gradient of {name} to score", reached, because)
+        if name == "pooled tokens":
+            reached = probe.gradient(output, tokens, cotangent)
+            expect_finite(probe, f"gradient of {name} to tokens", reached, because)
+
+
+@law(needs="selector|pipeline", depends="gradient.is_finite", domain=DISTINCT)
 def reaches_score(probe: Probe) -> None:
     """d(output)/d(score) != 0 for every token, kept or dropped; = 0 where K = 1 or all tokens are the same.
 
@@ -102,7 +143,7 @@ def _expect_everywhere(probe: Probe, name: str, reached: Tensor) -> None:
         )
 
 
-@law(needs="pipeline", depends="gradient.reaches_score", domain=READABLE)
+@law(needs="pipeline", depends=("gradient.reaches_score", "symmetry.batch_independent"), domain=READABLE)
 def matches_closed_form(probe: Probe) -> None:
     """d out/d score_n = (gain / tau) p_n (H_n - H p), p the soft mask, H_n = W_n (token_n - out) or 0 where dropped.
 
@@ -113,7 +154,7 @@ def matches_closed_form(probe: Probe) -> None:
     one of the two modes.
     Remedy: pass D at keep_indices to the mask before the softmax, and nothing else of it anywhere.
     """
-    pooled, readings = _read(probe)
+    pooled, readings = read_pipeline(probe)
     seen, owed = _seen_and_owed(probe, pooled, readings)
     for b, reading in enumerate(readings):
         if reading.mask.residual < STRUCTURE and reading.mask.rate < 0:
@@ -145,7 +186,7 @@ def well_conditioned(probe: Probe) -> None:
     Remedy: replace `logits - (1 - D) * 1e10` by `logits + log D` (zero weight where D = 0): the forward
     pass is the same to the bit.
     """
-    pooled, readings = _read(probe)
+    pooled, readings = read_pipeline(probe)
     gain = float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau
     probe.findings["gain"] = gain
     low, high = WELL_CONDITIONED
@@ -161,54 +202,9 @@ def well_conditioned(probe: Probe) -> None:
     )
 
 
-def _seen_and_owed(probe: Probe, pooled: Tensor, readings: "list[Reading]") -> tuple[Tensor, fingerprint.Array]:
+def _seen_and_owed(probe: Probe, pooled: Tensor, readings: list[Reading]) -> tuple[Tensor, fingerprint.Array]:
     """The score's gradient under a random cotangent, as found and as the readings owe it: B N each."""
     cotangent = probe.random(pooled)
     seen = probe.gradient(pooled, probe.score, cotangent)
     flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
     return seen, np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One sample of the pipeline, read from outside through random combinations of its outputs."""
-
-    products: fingerprint.Array  # count N    d (combination) / d score
-    lever: fingerprint.Array  # M*C   N    d pooled / d D at gain one, zero where dropped
-    combinations: fingerprint.Array  # count M*C
-    mask: fingerprint.SoftMask
-
-    def closed_form(self, probe: Probe, b: int, cotangent: fingerprint.Array) -> fingerprint.Array:
-        """The gradient that the recovered soft mask owes; where none fits, that of the noiseless one. N."""
-        owed = cotangent @ self.lever
-        if self.mask.residual < STRUCTURE:
-            return fingerprint.closed_form(owed[None], self.mask.probabilities, self.mask.rate)[0]
-        noiseless = fingerprint.softmax(probe.score[b].detach().cpu().numpy() / probe.case.tau)
-        plain = fingerprint.closed_form(self.combinations @ self.lever, noiseless, 1.0)
-        rate = (self.products * plain).sum() / max((plain * plain).sum(), 1e-300)
-        return fingerprint.closed_form(owed[None], noiseless, rate)[0]
-
-
-def _read(probe: Probe) -> tuple[Tensor, list[Reading]]:
-    """The pooled tokens and, for each sample, what their Jacobian says."""
-    case = probe.case
-    pooled = probe.pool()
-    combinations = values.draw("normal", (COMBINATIONS, *pooled.shape), case.seed).to(pooled)
-    products = probe.products(pooled, probe.score, combinations).cpu().numpy()  # B count N
-    flat = combinations.reshape(COMBINATIONS, case.batch, -1).cpu().numpy()
-    kept = probe.score.detach().topk(case.keep).indices.cpu().numpy()
-    readings = []
-    for b in range(case.batch):
-        tokens = probe.tokens[b].cpu().numpy()[kept[b]]  # K C
-        out = pooled[b].detach().cpu().numpy()  # M C
-        weights, unexplained = fingerprint.weights(out, tokens)
-        if not unexplained < STRUCTURE:
-            raise Violation(
-                f"pipeline(tokens, score)[b={b}] is not a weighted mean of the {case.keep} kept tokens "
-                f"(it is off by {unexplained:.3g} of its size), but should be",
-            )
-        lever = np.zeros((case.slots * case.dim, case.num_tokens))
-        lever[:, kept[b]] = fingerprint.pooling_lever(weights, tokens, out)
-        mask = fingerprint.soft_mask(products[b], flat[:, b] @ lever)
-        readings.append(Reading(products[b], lever, flat[:, b], mask))
-    return pooled, readings

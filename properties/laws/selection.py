@@ -4,9 +4,14 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_close, expect_equal
-from sdtps_ref.properties.law import Unsupported, Violation, law
+from sdtps_ref.properties.expect import can_tell, expect_close, expect_equal
+from sdtps_ref.properties.law import Discard, Unsupported, Violation, law
 from sdtps_ref.properties.probe import Probe
+
+MOVING = Domain(tokens=("normal",), max_tokens=130)
+RANKED = Domain(dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), max_tokens=130)
+# A softmax and a weighted sum, in whatever order; a mean or another set of tokens is off by 1e-2 and more.
+ROUNDING = {"float64": 1e-6, "float32": 5e-5}
 
 
 @law(needs="selector", depends="decision.forward_is_hard")
@@ -80,6 +85,77 @@ def decision_is_aligned(probe: Probe) -> None:
         tolerance=tolerance,
         because="it is not the gradient of decision at keep_indices, so D is in another order than the tokens",
     )
+
+
+@law(needs="selector", depends="selection.gathers_kept_tokens", domain=MOVING)
+def tokens_carry_gradient(probe: Probe) -> None:
+    """d(V_s[k]) / d(tokens[n]) = 1 where n = keep_indices[k], else 0: the gather passes the gradient on, unchanged.
+
+    Why: whatever made the tokens is trained through the kept ones. With the gradient cut here the
+    encoder stops learning, and the head that still learns hides it in the loss.
+    Breaks when: tokens are detached, gathered under no_grad or through `.data`, or scaled on their way by
+    something that is one forward and not backward.
+    Remedy: `tokens.gather(1, keep_indices.unsqueeze(-1).expand(-1, -1, C))`, outside of any no_grad.
+    """
+    tokens = probe.tracked_tokens()
+    selection = probe.select(tokens)
+    positions = selection.keep_indices
+    if positions is None:
+        positions = _found_again(selection.selected_tokens, tokens)
+    cotangent = probe.random(selection.selected_tokens)
+    seen = probe.gradient(selection.selected_tokens, tokens, cotangent)
+    if not seen.any():
+        raise Violation(
+            "gradient of selected_tokens to tokens is zero everywhere, but should be that of the kept tokens: "
+            "they are detached or gathered under no_grad",
+            check=f"{probe.script.shown(seen)}.any()",
+        )
+    there = positions.unsqueeze(-1).expand(-1, -1, probe.case.dim)
+    owed = torch.zeros_like(seen, memory_format=torch.contiguous_format).scatter(1, there, cotangent)
+    expect_equal(probe, "gradient of selected_tokens to tokens", "bnc", seen, owed)
+
+
+@law(needs="selector", depends="decision.keeps_top_k", domain=RANKED)
+def extra_token_pools_dropped(probe: Probe) -> None:
+    """extra_token = softmax(score of the dropped tokens) @ dropped tokens; a zero token where nothing is dropped.
+
+    Why: it carries what the selection leaves out, the most significant first; a kept token in it is
+    counted twice, and a plain mean lets hundreds of background tokens drown the one that was nearly kept.
+    Breaks when: the softmax runs over all N or over the kept, the scores are divided by their sum or
+    carry the noise, the dropped tokens are averaged, or nothing dropped gives 0 / 0.
+    Remedy: `softmax(score.masked_fill(kept, -inf), -1).unsqueeze(1) @ tokens`, zeros when K = N.
+    """
+    selection = probe.select()
+    if selection.extra_token is None:
+        raise Unsupported("the selection has no extra_token")
+    score, tokens = probe.score.detach().double(), probe.tokens.double()
+    kept = selection.decision.detach() > 0.5
+    if probe.case.keep == probe.case.num_tokens:
+        nothing = torch.zeros_like(selection.extra_token)
+        expect_close(probe, "extra_token with nothing dropped", "bic", selection.extra_token, nothing, tolerance=1e-6)
+        return
+    owed = score.masked_fill(kept, -torch.inf).softmax(-1).unsqueeze(1) @ tokens
+    tolerance = ROUNDING[probe.case.dtype] * float(tokens.abs().amax())
+    dropped = (~kept).double()
+    mean_of_dropped = (dropped / dropped.sum(-1, keepdim=True)).unsqueeze(1) @ tokens
+    can_tell(owed, tokens, tolerance, trivial=(lambda _: mean_of_dropped) if dropped[0].sum() > 1 else None)
+    expect_close(
+        probe,
+        "extra_token",
+        "bic",
+        selection.extra_token,
+        owed,
+        tolerance=tolerance,
+        because="it is not the dropped tokens, weighted by the softmax of their scores",
+    )
+
+
+def _found_again(selected: Tensor, tokens: Tensor) -> Tensor:
+    """Where each of the selected tokens (B K C) stands among the tokens (B N C); Discard where twins leave it open."""
+    same = (selected.detach().unsqueeze(2) == tokens.detach().unsqueeze(1)).all(-1)  # B K N
+    if not (same.sum(-1) == 1).all():
+        raise Discard
+    return same.int().argmax(-1)
 
 
 def kept_positions(decision: Tensor) -> Tensor:

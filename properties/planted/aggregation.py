@@ -1,5 +1,6 @@
 """Faults of the aggregation and of the wiring."""
 
+import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.contract import Selection
@@ -124,3 +125,104 @@ class GradientOfTheWrongSign(Plain):
 
     def join(self, hard: Tensor, soft: Tensor) -> Tensor:
         return hard - (soft - soft.detach())
+
+
+@fault(kills="aggregation.is_convex")
+class WeightsNotRenormalised(Plain):
+    """softmax, then times D: what the dropped tokens had is lost."""
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, layers: nn.Module, scale: Tensor) -> Tensor:
+        weights = self.weights(self.logits(tokens, layers, scale))
+        return (weights if decision is None else weights * decision.unsqueeze(1)) @ tokens
+
+
+@fault(kills="aggregation.is_convex")
+class SigmoidWeights(Plain):
+    """Each weight by itself: rows sum to anything."""
+
+    def weights(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+
+@fault(kills="aggregation.permutation_invariant")
+class LogitsByPosition(Plain):
+    """A positional term in the logits."""
+
+    def logits(self, tokens: Tensor, layers: nn.Module, scale: Tensor) -> Tensor:
+        return super().logits(tokens, layers, scale) + 0.1 * torch.arange(tokens.shape[1]).to(tokens)
+
+
+@fault(kills="aggregation.permutation_invariant")
+class LogitsByOrderAmongTheKept(Plain):
+    """The first kept token weighs least, wherever it stands: gathering first gives the same."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        return super().mask(logits, decision) + 0.1 * decision.detach().cumsum(-1).unsqueeze(1)
+
+
+@fault(kills="aggregation.decision_gradient_is_one_gain")
+class GainOfItsOwnForEverySlot(Plain):
+    """The log mask, times a weight a slot: forward log 1 is 0 all the same."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        gains = 1.0 + torch.arange(logits.shape[1]).to(logits)
+        kept = decision > 0
+        log_decision = torch.where(kept, torch.where(kept, decision, 1.0).log(), -torch.inf)
+        return logits + torch.where(kept.unsqueeze(1), gains[:, None] * log_decision.unsqueeze(1), -torch.inf)
+
+
+@fault(kills="aggregation.decision_gradient_is_one_gain")
+class FirstSlotUnmasked(Plain):
+    """A head was left out: its slot gets the hard mask and no gradient."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        first, rest = logits[:, :1], logits[:, 1:]
+        return torch.cat([super().mask(first, decision.detach()), super().mask(rest, decision)], dim=1)
+
+
+@fault(kills="aggregation.decision_gradient_is_one_gain")
+class BooleanMask(Plain):
+    """masked_fill by D == 0: right forward, and D gets no gradient at all."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        return logits.masked_fill((decision < 0.5).unsqueeze(1), -torch.inf)
+
+
+@fault(kills="aggregation.decision_gradient_is_one_gain")
+class GainByToken(Plain):
+    """log D is scaled by the token's place in the row."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        places = torch.linspace(0.5, 2.0, decision.shape[-1]).to(decision)
+        kept = decision > 0
+        log_decision = torch.where(kept, torch.where(kept, decision, 1.0).log() * places, -torch.inf)
+        return logits + log_decision.unsqueeze(1)
+
+
+@fault(kills="aggregation.decision_gradient_is_one_gain")
+class PenaltyWithTheWrongSign(Plain):
+    """(D - 1) * D: zero forward at 0 and 1, rising past it, subtracted from the logits that -inf masks already."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        hard = super().mask(logits, decision.detach())
+        return hard - ((decision - 1) * decision).unsqueeze(1)
+
+
+@fault(kills="aggregation.finite_in_half")
+class MaskOfATensor(Plain):
+    """1e10 made with the dtype of the logits: infinite in float16, and times zero NaN."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        return logits - (1 - decision.unsqueeze(1)) * torch.full((1,), 1e10, dtype=logits.dtype)
+
+
+@fault(kills="aggregation.finite_in_half")
+class ExponentialsAsTheyAre(Plain):
+    """Sharp logits, and exp without subtracting the largest: float16 ends at exp(11)."""
+
+    def logits(self, tokens: Tensor, layers: nn.Module, scale: Tensor) -> Tensor:
+        return 20 * super().logits(tokens, layers, scale)
+
+    def weights(self, logits: Tensor) -> Tensor:
+        exponentials = logits.exp()
+        return exponentials / exponentials.sum(-1, keepdim=True)

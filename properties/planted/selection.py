@@ -106,3 +106,64 @@ class SoftMaskOfTheKept(Plain):
     def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
         kept = self.hard(score, self.choose(score, noise, keep)) > 0.5
         return torch.softmax(((score + noise) / tau).masked_fill(~kept, -torch.inf), dim=-1)
+
+
+@fault(kills="selection.tokens_carry_gradient")
+class TokensDetached(Plain):
+    """Only the score is to be trained, it was thought."""
+
+    def gather(self, tokens: Tensor, indices: Tensor) -> Tensor:
+        return super().gather(tokens.detach(), indices)
+
+
+@fault(kills="selection.tokens_carry_gradient")
+class TokensCopiedThroughData(Plain):
+    """The kept tokens are written into a new tensor through .data, row by row."""
+
+    def gather(self, tokens: Tensor, indices: Tensor) -> Tensor:
+        kept = tokens.new_zeros(*indices.shape, tokens.shape[-1])
+        for row, positions in enumerate(indices.tolist()):
+            kept[row] = tokens.data[row, positions]
+        return kept
+
+
+@fault(kills="selection.tokens_carry_gradient")
+class TokensAtHalfTheGradient(Plain):
+    """A straight-through estimator on the tokens too: the right tokens forward, half of their gradient backward."""
+
+    def gather(self, tokens: Tensor, indices: Tensor) -> Tensor:
+        kept = super().gather(tokens, indices)
+        return kept.detach() + (kept - kept.detach()) / 2
+
+
+@fault(kills="selection.extra_token_pools_dropped")
+class ExtraIsThePlainMean(Plain):
+    """The dropped tokens, each as much as the other."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        dropped = 1 - hard
+        return (dropped / dropped.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1) @ tokens
+
+
+@fault(kills="selection.extra_token_pools_dropped")
+class ExtraOfTheKept(Plain):
+    """The hard mask where its complement belongs."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        return super().extra(tokens, score, 1 - hard)
+
+
+@fault(kills="selection.extra_token_pools_dropped")
+class ExtraOfAll(Plain):
+    """softmax over all N, then the kept weights are set to zero: the rest sums to less than one."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        return (score.softmax(-1) * (1 - hard)).unsqueeze(1) @ tokens
+
+
+@fault(kills="selection.extra_token_pools_dropped")
+class ExtraOfNothingIsNaN(Plain):
+    """K = N: a softmax over minus infinities."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        return score.masked_fill(hard > 0.5, -torch.inf).softmax(-1).unsqueeze(1) @ tokens

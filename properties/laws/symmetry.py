@@ -1,0 +1,231 @@
+"""What may change about the inputs without changing the outcome."""
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import values
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import can_tell, expect_close
+from sdtps_ref.properties.law import law
+from sdtps_ref.properties.pooling import rounding
+from sdtps_ref.properties.probe import Probe
+
+DISTINCT = Domain(
+    dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), taus=(1.0, 0.5, 2.0), max_tokens=130
+)
+BATCHES = Domain(**{**vars(DISTINCT), "min_batch": 2, "draw_tokens": 12})
+# In train mode a dropout inside the MLP, which is nobody's fault, falls on positions.
+ANY_ORDER = Domain(**{**vars(DISTINCT), "modes": (False,), "min_tokens": 2})
+EXACT = Domain(**{**vars(DISTINCT), "dtypes": ("float64",), "min_tokens": 2})
+SAME_GRADIENT = {"float64": 1e-9, "float32": 1e-4}  # relative; a softmax over other entries is off by 1e-2
+SHIFTS = (4.0, -16.0, 0.5, 64.0)  # exact in every dtype, as are scores in eighths
+INCREASING = {
+    "score ** 3": lambda score: score**3,
+    "exp(score)": torch.exp,
+    "10 * score + 3": lambda score: 10 * score + 3,
+}
+
+
+@law(needs="selector|pipeline", depends="gradient.is_finite", domain=BATCHES)
+def batch_independent(probe: Probe) -> None:
+    """output[b] and its gradient depend on sample b alone: the other samples of the batch may be anything, or absent.
+
+    Why: with samples that see each other an image is scored by its neighbours in the batch, evaluation
+    depends on the batch size, and in distributed training every process computes something else.
+    Breaks when: a softmax, a mean, a minimum or a standard deviation runs over the whole batch instead of
+    axis 1, top-K is taken over the flattened scores, or BatchNorm stands where LayerNorm belongs.
+    Remedy: name the axis of every reduction (`dim=-1` for scores, `dim=1` for tokens) and keep dim 0 out of it.
+    """
+    b = probe.case.batch - 1  # the last one is judged, all others are its neighbours
+    tokens = probe.tracked_tokens()
+    before = _outputs(probe, tokens, probe.score)
+    cotangents = {name: _only(probe, b, probe.random(output)) for name, output in before.items()}
+    _expect_no_gradient_to_neighbours(probe, b, before, cotangents, {"score": probe.score, "tokens": tokens})
+
+    others = torch.arange(probe.case.batch, device=tokens.device) != b
+    other_score, other_tokens = (3 * values.draw("normal", part.shape, 1).to(part) for part in (probe.score, tokens))
+    mixed_score = torch.where(others[:, None], other_score, probe.score)
+    mixed_tokens = torch.where(others[:, None, None], other_tokens, tokens)
+    strange_score = probe.given("score_beside_others", mixed_score, requires_grad=True)
+    after = _outputs(probe, probe.given("tokens_beside_others", mixed_tokens), strange_score)
+    because = f"all samples but b={b} were changed, and it changed with them"
+    _expect_same(probe, {name: (_row(probe, after[name], b), before[name][b:]) for name in before}, because)
+    again = _outputs(probe, tokens, probe.score)
+    for name in _with_a_gradient(probe, before):
+        owed = probe.gradient(before[name], probe.score, cotangents[name])[b:]
+        if torch.equal(owed, probe.gradient(again[name], probe.score, cotangents[name])[b:]):  # else: noise of its own
+            seen = _row(probe, probe.gradient(after[name], strange_score, cotangents[name]), b)
+            _expect_same_gradient(probe, name, seen, owed, because)
+
+    if not probe.case.training:
+        _expect_same_alone(probe, b, before, cotangents)
+
+
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=ANY_ORDER)
+def token_permutation_equivariant(probe: Probe) -> None:
+    """D(tokens[order], score[order]) = D(tokens, score)[order], and the pooled tokens stay what they were.
+
+    Why: a token is kept for its score, wherever it stands; a preference for a corner of the picture would
+    pass for a learned one.
+    Breaks when: a bonus by position enters the score or the logits, a window or a stride limits the
+    choice, tokens are gathered by a mask and D by rank, or indices are sorted for one of the two only.
+    Remedy: choose by `topk(score)` alone and pool each token by its own logits; where positions should
+    count, add them to the tokens before.
+    """
+    order = values.draw("normal", (1, probe.case.num_tokens), probe.case.seed)[0].argsort().tolist()
+    if order == sorted(order):
+        order.reverse()
+    tokens, score = probe.tokens[:, order], probe.score[:, order]
+    probe.script.name(tokens, f"{probe.script.shown(probe.tokens)}[:, {order}]")
+    probe.script.name(score, f"{probe.script.shown(probe.score)}[:, {order}]")
+    because = "tokens and scores were put into another order together"
+    if "selector" in probe.methods:
+        owed = probe.select().decision[:, order]
+        seen = probe.select(tokens, score).decision
+        expect_close(probe, "decision of reordered scores", "bn", seen, owed, tolerance=0.0, because=because)
+    if "pipeline" in probe.methods:
+        before = probe.pool()
+        tolerance = rounding(probe, probe.tokens)
+        can_tell(before.detach(), probe.tokens, tolerance)
+        after = probe.pool(tokens, score)
+        expect_close(probe, "pooled reordered tokens", "bmc", after, before, tolerance=tolerance, because=because)
+
+
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=EXACT)
+def score_shift_invariant(probe: Probe) -> None:
+    """D(score + constant) = D(score), forward and, in eval mode, backward: only differences of scores count.
+
+    Why: a bias at the end of the score network moves all scores of a row alike. If that changed the choice
+    or its gradient, the network would be trained to move its bias instead of telling tokens apart.
+    Breaks when: scores are compared with a threshold (`score > 0`), divided by their maximum or sum, multiplied
+    into the tokens, or exponentiated without subtracting the largest.
+    Remedy: `topk(score)` and `softmax((score + noise) / tau, dim=-1)`; both see differences only.
+    """
+    ranks = probe.score.detach().argsort(-1).argsort(-1)
+    score = probe.given("ranked_score", ranks.to(probe.score) / 8, requires_grad=True)
+    shift = torch.tensor(SHIFTS, dtype=score.dtype, device=score.device)
+    shift = shift.repeat(probe.case.batch)[: probe.case.batch].unsqueeze(-1)
+    shifted = probe.given("shifted_score", score + shift, requires_grad=True)
+    because = f"a constant was added to the scores of each row ({', '.join(f'{s:g}' for s in shift[:4, 0].tolist())})"
+    before, after = _outputs(probe, probe.tokens, score), _outputs(probe, probe.tokens, shifted)
+    _expect_same(probe, {name: (after[name], before[name]) for name in before}, because, in_any_order=True)
+    if "decision" in before and not probe.case.training:
+        cotangent = probe.random(before["decision"])
+        owed = probe.gradient(before["decision"], score, cotangent)
+        if _is_noiseless(probe, probe.tokens, score, cotangent, owed):
+            seen = probe.gradient(after["decision"], shifted, cotangent)
+            _expect_same_gradient(probe, "decision", seen, owed, because)
+
+
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=EXACT)
+def score_order_is_all_that_matters(probe: Probe) -> None:
+    """Forward, f(score) gives what score gives, for every increasing f: D, the kept tokens and the pooled tokens.
+
+    Why: the score's size has its say in the gradient. In the forward pass a kept token is kept, and how
+    much it weighs is the aggregation's to decide, from the tokens.
+    Breaks when: the score or the soft mask weighs the tokens or enters the aggregation logits, a threshold
+    takes part in the choice, or scores are squashed first until neighbours become equal.
+    Remedy: use the score in two places only, `topk` and the soft mask inside D.
+    """
+    before = _outputs(probe, probe.tokens, probe.score)
+    for name, increasing in INCREASING.items():
+        score = probe.given("rescaled_score", increasing(probe.score.detach()))
+        after = _outputs(probe, probe.tokens, score)
+        because = f"every score was replaced by {name}, which leaves their order as it was"
+        _expect_same(probe, {part: (after[part], before[part]) for part in before}, because, in_any_order=True)
+
+
+def _outputs(probe: Probe, tokens: Tensor, score: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
+    """Whatever the implementation makes of these inputs."""
+    found = {}
+    if "selector" in probe.methods:
+        selection = probe.select(tokens, score, seed=seed)
+        found |= {"decision": selection.decision, "selected_tokens": selection.selected_tokens}
+    if "pipeline" in probe.methods:
+        found["pooled tokens"] = probe.pool(tokens, score, seed=seed)
+    return found
+
+
+def _only(probe: Probe, b: int, cotangent: Tensor) -> Tensor:
+    """The cotangent, zero for every sample but b."""
+    one_sample = torch.zeros_like(cotangent)
+    one_sample[b] = cotangent[b]
+    return probe.given("cotangent_of_one_sample", one_sample)
+
+
+def _row(probe: Probe, batch: Tensor, b: int) -> Tensor:
+    """The last sample of a batch, with a name for the script."""
+    row = batch[b:]
+    probe.script.name(row, f"{probe.script.shown(batch)}[{b}:]")
+    return row
+
+
+def _with_a_gradient(probe: Probe, outputs: dict[str, Tensor]) -> list[str]:
+    """The outputs whose gradient to the score is more than rounding: with one kept token the pooled are not."""
+    return [name for name in outputs if name == "decision" or (name == "pooled tokens" and probe.case.keep > 1)]
+
+
+def _expect_no_gradient_to_neighbours(
+    probe: Probe, b: int, outputs: dict[str, Tensor], cotangents: dict[str, Tensor], sources: dict[str, Tensor]
+) -> None:
+    for name, output in outputs.items():
+        for source_name, source in sources.items():
+            reached = probe.gradient(output, source, cotangents[name])
+            to_others = reached[:b]
+            probe.script.name(to_others, f"{probe.script.shown(reached)}[:{b}]")
+            expect_close(
+                probe,
+                f"gradient of {name}[b={b}] to {source_name}",
+                "bnc"[: source.ndim],
+                to_others,
+                torch.zeros_like(to_others),
+                tolerance=0.0,
+                because="one sample's output depends on another sample",
+            )
+
+
+def _expect_same(
+    probe: Probe, pairs: dict[str, tuple[Tensor, Tensor]], because: str, *, in_any_order: bool = False
+) -> None:
+    """Each (seen, owed): D and the kept tokens exactly, the pooled tokens to rounding."""
+    axes = {"decision": "bn", "selected_tokens": "bkc", "pooled tokens": "bmc"}
+    for name, (seen, owed) in pairs.items():
+        if name == "selected_tokens" and in_any_order:  # where torch.topk is not asked to sort, any order is right
+            seen, owed = _sorted(probe, seen), _sorted(probe, owed)
+        tolerance = rounding(probe, probe.tokens) if name == "pooled tokens" else 0.0
+        expect_close(probe, name, axes[name], seen, owed, tolerance=tolerance, because=because)
+
+
+def _sorted(probe: Probe, selected: Tensor) -> Tensor:
+    """The tokens of each sample by their first channel."""
+    rows = selected[:, :, :1].argsort(1).expand_as(selected)
+    by_value = selected.gather(1, rows)
+    shown = probe.script.shown(selected)
+    probe.script.name(by_value, f"{shown}.gather(1, {shown}[:, :, :1].argsort(1).expand_as({shown}))")
+    return by_value
+
+
+def _expect_same_gradient(probe: Probe, name: str, seen: Tensor, owed: Tensor, because: str) -> None:
+    tolerance = SAME_GRADIENT[probe.case.dtype] * float(owed.abs().amax())
+    title = f"gradient of {name} to score"
+    expect_close(probe, title, "bn", seen, owed, tolerance=tolerance, because=because)
+
+
+def _is_noiseless(probe: Probe, tokens: Tensor, score: Tensor, cotangent: Tensor, gradient: Tensor) -> bool:
+    """Whether another seed gives the same gradient of the decision: else there is nothing to compare."""
+    other = probe.select(tokens, score, seed=1).decision
+    return torch.equal(gradient, probe.gradient(other, score, cotangent))
+
+
+def _expect_same_alone(probe: Probe, b: int, before: dict[str, Tensor], cotangents: dict[str, Tensor]) -> None:
+    """Sample b as a batch of one."""
+    tokens = probe.given("tokens_alone", probe.tokens[b:])
+    score = probe.given("score_alone", probe.score[b:], requires_grad=True)
+    alone = _outputs(probe, tokens, score)
+    because = f"sample b={b} of the batch was given alone"
+    _expect_same(probe, {name: (alone[name], before[name][b:]) for name in before}, because, in_any_order=True)
+    if "decision" in before:
+        owed = probe.gradient(before["decision"], probe.score, cotangents["decision"])
+        if _is_noiseless(probe, probe.tokens, probe.score, cotangents["decision"], owed):
+            seen = probe.gradient(alone["decision"], score, cotangents["decision"][b:])
+            _expect_same_gradient(probe, "decision", seen, owed[b:], because)

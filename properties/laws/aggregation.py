@@ -17,7 +17,7 @@ SOME_DROPPED = Domain(**{**vars(VALUES), "min_dropped": 1, "min_keep": 2})
 ANY_ORDER = Domain(**{**vars(SOME_DROPPED), "modes": (False,)})
 HALF = Domain(dtypes=("float16", "bfloat16"), scores=("normal",), tokens=("normal",), max_tokens=130)
 READABLE = Domain(
-    dtypes=("float64",), scores=("normal",), tokens=("normal",), min_keep=2, max_tokens=64, draw_tokens=12, wide=True
+    dtypes=("float64",), scores=("normal",), tokens=("normal",), min_keep=2, max_tokens=33, draw_tokens=12, wide=True
 )
 # A masked softmax is explained to 1e-11, DynamicViT's (epsilon 1e-6) to 1e-5; anything else, to 1e-2 or worse.
 STRUCTURE = 1e-4

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import values
+from sdtps_ref.properties import readings, values
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.contract import Selection, provided
 from sdtps_ref.properties.law import Unsupported, Violation
@@ -167,11 +167,24 @@ class Probe:
         """d output / d source, an entry of a sample's output a row: B, entries, then the source's own axes.
 
         One vector product gives a row for every sample at once, which is right wherever samples do not
-        depend on each other (`symmetry.batch_independent`).
+        depend on each other (`decision.backward_is_softmax` looks, `symmetry.batch_independent` claims it).
         """
-        entries = output[0].numel()
-        one_hots = torch.eye(entries, dtype=output.dtype, device=output.device).view(entries, 1, *output.shape[1:])
-        return self.products(output, source, one_hots.expand(-1, output.shape[0], *output.shape[1:]))
+        found = self._run("backward", readings.jacobian, output, source)
+        return self.define("jac", found, readings.jacobian, output, source, helpers=(values.gradient,))
+
+    def noise(self, decision: Tensor) -> Tensor:
+        """The noise behind `decision`, of which this case's own score is the source: B N, see `noise_behind`."""
+        arguments = (decision, self.score, self.case.tau)
+        found = self._run("backward", readings.noise_behind, *arguments)
+        return self.define(
+            "noise", found, readings.noise_behind, *arguments, helpers=(values.gradient, readings.first_rows)
+        )
+
+    def define(self, name: str, found: Any, function: Callable[..., Any], *arguments: Any, **helpers: Any) -> Any:
+        """Name what `function` of this project made of the arguments, so that the script makes it too."""
+        self.script.define_result(name, function, *arguments, **helpers)
+        self.script.name(found, self.script.last)
+        return found
 
     def products(self, output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
         """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""

@@ -107,6 +107,15 @@ class Script:
             self._need(values.gradient)
             self.lines.append(f"{self.last} = gradient({shown})")
 
+    def define_result(
+        self, name: str, function: Callable[..., Any], *arguments: Any, helpers: tuple[Any, ...] = ()
+    ) -> None:
+        """What a function of this project makes of the arguments; the script carries its source, and its helpers'."""
+        shown = ", ".join(self.shown(argument) for argument in arguments)
+        self._need(*helpers, function)
+        self._fresh(name)
+        self.lines.append(f"{self.last} = {function.__name__}({shown})")
+
     def render(self, check: str | None, message: str, loader: str) -> str:
         """The whole program. check: true for a right implementation; loader: lines that define `implementation`."""
         imports = ["from typing import Any"] * bool(self._needed) + ["", "import torch"]

@@ -1,14 +1,25 @@
 """The decision matrix D: hard forward, soft backward."""
 
 import torch
+from torch import Tensor
 
+from sdtps_ref.properties import readings
 from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_equal
+from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
 
-JACOBIAN = Domain(dtypes=("float64",), scores=("normal", "distinct"), taus=(1.0, 0.5, 2.0), min_tokens=3, max_tokens=12)
-STRUCTURE = 1e-6  # a softmax is explained to 1e-12 in float64; what is not a softmax, to 0.1 or worse
+READABLE = Domain(
+    dtypes=("float64",),
+    scores=("normal", "distinct"),
+    layouts=("contiguous",),
+    taus=(0.5, 2.0, 1.0),
+    max_tokens=12,
+    draw_tokens=12,
+)
+NOISY = Domain(dtypes=("float32", "float64"), scores=("distinct", "normal"), max_tokens=130)
+STRUCTURE = 1e-4  # a softmax is explained to 1e-12 (1e-6 if computed in float32), what is none, to 0.1 or worse
+SAME = 1e-3  # relative; a temperature or a scale that is wrong is wrong by much more
 
 
 @law(needs="selector", depends="shape.follows_inputs")
@@ -23,7 +34,8 @@ def forward_is_hard(probe: Probe) -> None:
     """
     decision = probe.select().decision
     owed = (decision.detach() > 0.5).to(decision.dtype)
-    expect_equal(probe, "decision", "bn", decision, owed)
+    why = "the soft mask is NaN, as after infinite noise" if decision.isnan().any() else ""
+    expect_close(probe, "decision", "bn", decision, owed, tolerance=0.0, because=why)
     ones = owed.sum(-1, dtype=torch.float64)
     if not (ones == probe.case.keep).all():
         row = int((ones != probe.case.keep).nonzero()[0])
@@ -34,7 +46,27 @@ def forward_is_hard(probe: Probe) -> None:
         )
 
 
-@law(needs="selector", depends="decision.forward_is_hard")
+@law(needs="selector", depends="decision.forward_is_hard", domain=NOISY)
+def ignores_noise_forward(probe: Probe) -> None:
+    """decision, keep_indices and selected_tokens do not depend on the noise: another seed, the same forward pass.
+
+    Why: the noise explores in the gradient. If it chooses in the forward pass too, the tokens that the
+    next layers see change from step to step while the score stays the same, and they never settle.
+    Breaks when: topk runs on `score + noise` or on the soft mask that contains it, or the kept tokens
+    are put into the order of the noisy score.
+    Remedy: `keep_indices = torch.topk(score, K, dim=-1).indices`, before any noise is added.
+    """
+    first = probe.select(seed=0)
+    for seed in (1, 2):
+        again = probe.select(seed=seed)
+        for name, axes in (("decision", "bn"), ("keep_indices", "bk"), ("selected_tokens", "bkc")):
+            owed, seen = getattr(first, name), getattr(again, name)
+            if owed is not None and seen is not None:
+                why = "only the seed of the noise is another"
+                expect_close(probe, name, axes, seen, owed, tolerance=0.0, because=why)
+
+
+@law(needs="selector", depends="decision.ignores_noise_forward")
 def keeps_top_k(probe: Probe) -> None:
     """hard_mask = 1 at topk(score, K): no dropped token scores higher than a kept one.
 
@@ -61,4 +93,112 @@ def keeps_top_k(probe: Probe) -> None:
             f"decision[b={b}] keeps token {low} with score {score[b, low]:.6g} and drops token {high} with "
             f"score {score[b, high]:.6g}, but should keep the {probe.case.keep} highest scores",
             check=f"not ({shown}[{b}, {low}] > 0.5 and {shown}[{b}, {high}] < 0.5)",
+        )
+
+
+@law(needs="selector", depends=("decision.forward_is_hard", "gradient.reaches_score"), domain=READABLE)
+def backward_is_softmax(probe: Probe) -> None:
+    """dD_e/d score_n = p_e ((e = n) - p_n) / tau, p = softmax((score + noise) / tau) over the tokens of a sample.
+
+    Why: forward, D is a constant; this Jacobian is all that the score is ever trained by. It is read here
+    with one vector product an entry, and p, tau and any factor are recovered from it.
+    Breaks when: the temperature is forgotten, or multiplied instead of divided; the soft mask is a sigmoid,
+    is scaled, covers the kept tokens only, or is a softmax over the batch (dim=0); D is hard - soft + soft.detach().
+    Remedy: `soft = softmax((score + noise) / tau, dim=-1)` and `D = hard + (soft - soft.detach())`.
+    """
+    decision = probe.select().decision
+    _expect_no_other_sample(probe, decision)
+    seen = probe.jacobian(decision, probe.score)
+    expect_finite(probe, "gradient of decision to score", seen)
+    # Where one token takes it all the gradient vanishes, and what is left of it is the rounding of p.
+    tolerance = STRUCTURE * float(seen.abs().amax()) + 1e-6 / probe.case.tau
+    _expect_sums_of_zero(probe, seen, tolerance)
+    if probe.case.num_tokens == 1:
+        return
+    _expect_symmetric(probe, seen, tolerance)
+    _expect_upward(probe, seen)
+    if probe.case.num_tokens > 2:  # any symmetric 2 x 2 matrix whose rows sum to zero is a softmax's
+        owed = readings.softmax_jacobian(*readings.softmax_behind(seen))
+        why = "no softmax over the tokens has this Jacobian"
+        expect_close(probe, "gradient of decision to score", "ben", seen, owed, tolerance=tolerance, because=why)
+        _expect_temperature(probe, seen)
+
+
+def _expect_no_other_sample(probe: Probe, decision: Tensor) -> None:
+    if probe.case.batch == 1:
+        return
+    cotangent = torch.zeros_like(decision)
+    cotangent[0] = probe.random(decision[0])
+    reached = probe.gradient(decision, probe.score, probe.given("cotangent", cotangent))
+    others = reached[1:]
+    probe.script.name(others, f"{probe.script.shown(reached)}[1:]")
+    if others.any():
+        b, n = others.nonzero()[0].tolist()
+        raise Violation(
+            f"gradient of decision[b=0] to score[b={b + 1}, n={n}] = {others[b, n]:.6g}, but should be 0: the soft "
+            "mask mixes samples, as a softmax over the batch (dim=0) does",
+            check=f"not {probe.script.shown(others)}.any()",
+        )
+
+
+def _expect_sums_of_zero(probe: Probe, seen: Tensor, tolerance: float) -> None:
+    sums = seen.sum(-1)
+    probe.script.name(sums, f"{probe.script.shown(seen)}.sum(-1)")
+    apart = seen - torch.diag_embed(seen.diagonal(dim1=1, dim2=2))
+    alone = probe.case.num_tokens > 1 and not apart.abs().amax() > tolerance
+    expect_close(
+        probe,
+        "sum over the tokens n of the gradient of decision to score",
+        "be",
+        sums,
+        torch.zeros_like(sums),
+        tolerance=tolerance * probe.case.num_tokens,
+        because="each token's D depends on its own score alone, as with a sigmoid; a softmax makes tokens compete"
+        if alone
+        else "a softmax stays as it is when all scores rise alike",
+    )
+
+
+def _expect_symmetric(probe: Probe, seen: Tensor, tolerance: float) -> None:
+    mirrored = seen.transpose(1, 2)
+    why = "it is the gradient of decision at n to the score at e, and a softmax's Jacobian is symmetric"
+    expect_close(probe, "gradient of decision to score", "ben", seen, mirrored, tolerance=tolerance, because=why)
+
+
+def _expect_upward(probe: Probe, seen: Tensor) -> None:
+    own = seen.diagonal(dim1=1, dim2=2)
+    probe.script.name(own, f"{probe.script.shown(seen)}.diagonal(dim1=1, dim2=2)")
+    if (own.sum(-1) < 0).any():
+        b = int(own.sum(-1).argmin())
+        n = int(own[b].argmin())
+        raise Violation(
+            f"gradient of decision[b={b}, n={n}] to score[b={b}, n={n}] = {own[b, n]:.6g}, but should be positive: its "
+            "sign is flipped, so training lowers the scores that should rise",
+            check=f"{probe.script.shown(own)}[{b}, {n}] > 0",
+        )
+
+
+def _expect_temperature(probe: Probe, seen: Tensor) -> None:
+    tau = probe.case.tau
+    step = probe.random(probe.score, "step")
+    moved = probe.given("moved_score", probe.score + step, requires_grad=True)
+    moved_seen = probe.jacobian(probe.select(score=moved).decision, moved)
+    arguments = (seen, moved_seen, step)
+    reading = readings.temperature_behind(*arguments)
+    helpers = (readings.softmax_behind,)
+    probe.define("reading", reading, readings.temperature_behind, *arguments, helpers=helpers)
+    found, factor = reading
+    shown = probe.script.shown(reading)
+    wrong = not abs(found / tau - 1) < SAME
+    probe.findings["temperature"] = f"{found:.4g} where {tau} was given" if wrong else "as given"
+    if wrong:
+        raise Violation(
+            f"temperature found {found:.4g}, but should be tau = {tau}: softmax((score + noise) / tau)",
+            check=f"abs({shown}[0] / {tau} - 1) < {SAME}",
+        )
+    if not abs(factor - 1) < SAME:
+        raise Violation(
+            f"gradient of decision to score is {factor:.4g} times that of softmax((score + noise) / tau), but should "
+            "be that gradient: the soft mask is scaled",
+            check=f"abs({shown}[1] - 1) < {SAME}",
         )

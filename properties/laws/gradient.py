@@ -11,12 +11,15 @@ from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
-from sdtps_ref.properties.reading import STRUCTURE, read_pipeline
+from sdtps_ref.properties.reading import STRUCTURE, Reading, read_pipeline
 
 WIDE_ENOUGH = Domain(dtypes=("float32", "float64", "bfloat16"), max_tokens=130)
 IN_FLOAT16 = Domain(dtypes=("float16",), scores=("normal", "distinct", "ties"), max_tokens=65, draw_tokens=12)
-# Float64 and a mild temperature, because a saturated softmax has gradients that are rightly zero.
-DISTINCT = Domain(dtypes=("float64",), scores=("distinct",), tokens=("normal",), taus=(1.0, 2.0), max_tokens=130)
+# Float64 and a mild temperature, because a saturated softmax has gradients that are rightly zero; two samples,
+# because a softmax over the batch is constant for one: that is backward_is_softmax's to say.
+DISTINCT = Domain(
+    dtypes=("float64",), scores=("distinct",), tokens=("normal",), taus=(1.0, 2.0), min_batch=2, max_tokens=130
+)
 READABLE = Domain(
     dtypes=("float64",),
     scores=("distinct",),
@@ -82,7 +85,7 @@ def reaches_score(probe: Probe) -> None:
     not passed on to the aggregation, or the soft mask covers the kept tokens only.
     Remedy: D = hard + (soft - soft.detach()), and `aggregator(selected_tokens, selected_decision)`.
     """
-    if "selector" in probe.methods:
+    if "selector" in probe.methods and probe.case.num_tokens > 1:
         _reaches_through_selector(probe)
     if "pipeline" in probe.methods:
         _reaches_through_pipeline(probe)
@@ -92,12 +95,14 @@ def _reaches_through_selector(probe: Probe) -> None:
     selection = probe.select()
     cotangent = probe.random(selection.decision)
     reached = probe.gradient(selection.decision, probe.score, cotangent)
-    if probe.case.num_tokens == 1:
-        expect_close(probe, "gradient of decision to score", "bn", reached, torch.zeros_like(reached), tolerance=1e-6)
-    else:
-        _expect_everywhere(
-            probe, "decision", reached, lambda seed: (probe.select(seed=seed).decision, probe.score, cotangent)
-        )
+    dropped = selection.decision.detach() < 0.5
+    only_kept = torch.equal(reached == 0, dropped)
+    why = ": they are the dropped tokens, so the soft mask covers the kept ones only" if only_kept else ""
+
+    def again(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        return probe.select(seed=seed).decision, probe.score, cotangent
+
+    _expect_everywhere(probe, "decision", reached, again, why)
 
 
 def _reaches_through_pipeline(probe: Probe) -> None:
@@ -106,9 +111,12 @@ def _reaches_through_pipeline(probe: Probe) -> None:
     cotangent = probe.random(pooled)
     reached = probe.gradient(pooled, probe.score, cotangent)
     if case.keep >= 2:
-        _expect_everywhere(
-            probe, "pooled tokens", reached, lambda seed: (probe.pool(seed=seed), probe.score, cotangent)
-        )
+        if "selector" in probe.methods:  # D itself was looked at, and how far it reaches is its soft mask's affair
+            _expect_somewhere(probe, "pooled tokens", reached)
+        else:
+            _expect_everywhere(
+                probe, "pooled tokens", reached, lambda seed: (probe.pool(seed=seed), probe.score, cotangent)
+            )
         same = probe.given("same_tokens", probe.tokens[:, :1].expand(-1, case.num_tokens, -1).contiguous())
         scale = float(reached.abs().amax())
         reached = probe.gradient(probe.pool(same), probe.score, cotangent)
@@ -131,33 +139,46 @@ def _scale_of_two(probe: Probe) -> float:
     return float(probe.gradient(pooled, score, probe.random(pooled)).abs().amax())
 
 
+def _expect_somewhere(probe: Probe, name: str, reached: Tensor) -> None:
+    expect_finite(probe, f"gradient of {name} to score", reached)
+    if not reached.any():
+        raise Violation(
+            f"gradient of {name} to score is zero everywhere, but should reach every token "
+            "(no straight-through path: the score is never trained)",
+            check=f"{probe.script.shown(reached)}.any()",
+        )
+
+
 def _expect_everywhere(
-    probe: Probe, name: str, reached: Tensor, again: Callable[[int], tuple[Tensor, Tensor, Tensor]]
+    probe: Probe, name: str, reached: Tensor, again: Callable[[int], tuple[Tensor, Tensor, Tensor]], why: str = ""
 ) -> None:
     """No entry of the gradient is zero. again: output, source and cotangent under another seed's noise."""
-    expect_finite(probe, f"gradient of {name} to score", reached)
-    shown = probe.script.shown(reached)
+    _expect_somewhere(probe, name, reached)
     zero = reached == 0
     for seed in (1, 2):  # noise may lift one token until p (1 - p) rounds to zero: in 1 of 1e4 rows, but not thrice
         if not zero.any():
             return
         zero &= probe.gradient(*again(seed)) == 0
-    if zero.all():
-        raise Violation(
-            f"gradient of {name} to score is zero everywhere, but should reach every token "
-            "(no straight-through path: the score is never trained)",
-            check=f"{shown}.any()",
-        )
     if zero.any():
         b, n = zero.nonzero()[0].tolist()
         raise Violation(
             f"gradient of {name} to score[b={b}, n={n}] = 0, but should not be "
-            f"({int(zero.sum())} of {zero.numel()} entries are zero)",
-            check=f"{shown}[{b}, {n}] != 0",
+            f"({int(zero.sum())} of {zero.numel()} entries are zero){why}",
+            check=f"{probe.script.shown(reached)}[{b}, {n}] != 0",
         )
 
 
-@law(needs="pipeline", depends=("gradient.reaches_score", "symmetry.batch_independent"), domain=READABLE)
+@law(
+    needs="pipeline",
+    depends=(
+        "gradient.reaches_score",
+        "decision.backward_is_softmax",
+        "decision.keeps_top_k",
+        "selection.gathers_kept_tokens",
+        "symmetry.batch_independent",
+    ),
+    domain=READABLE,
+)
 def matches_closed_form(probe: Probe) -> None:
     """d out/d score_n = (gain / tau) p_n (H_n - H p), p the soft mask, H_n = W_n (token_n - out) or 0 where dropped.
 

@@ -119,7 +119,7 @@ class DecisionGatesTheTokens(Plain):
         return aggregate(gated, None)
 
 
-@fault(kills="gradient.matches_closed_form")
+@fault(kills="decision.backward_is_softmax")
 class GradientOfTheWrongSign(Plain):
     """hard - (soft - sg(soft))."""
 

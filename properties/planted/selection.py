@@ -48,7 +48,7 @@ class OneTooManyInDecision(Plain):
         return torch.zeros_like(score).scatter(-1, more, 1.0)
 
 
-@fault(kills="decision.keeps_top_k")
+@fault(kills="decision.ignores_noise_forward")
 class ChoosesByNoisyScore(Plain):
     """Top-K of score plus noise."""
 

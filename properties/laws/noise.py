@@ -1,0 +1,151 @@
+"""The noise of the soft mask, recovered from D's Jacobian: the generator is never touched."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties import noise_evidence, readings, values
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.expect import expect_equal, expect_finite
+from sdtps_ref.properties.law import Unsupported, Violation, law
+from sdtps_ref.properties.probe import Probe
+
+# tau is not 1, so that noise added after the division by tau is seen to be scaled.
+FEW = Case(batch=8, num_tokens=12, keep=5, dim=2, slots=2, tau=2.0)
+SOME = Case(batch=400, num_tokens=32, keep=8, dim=1, slots=1, tau=0.5, dtype="float64")
+MANY = Case(batch=1000, num_tokens=256, keep=64, dim=1, slots=1, tau=2.0)
+# Equal scores and a high temperature: whatever the noise, no soft mask is near the smallest half.
+HALF = Case(batch=25_000, num_tokens=4, keep=2, dim=1, slots=1, tau=5.0, scores="constant", dtype="bfloat16")
+IN_TRAINING = Domain(fixed=(replace(FEW, dtype="float64"), FEW))
+IN_EVAL = Domain(fixed=(replace(FEW, dtype="float64", training=False), replace(FEW, training=False)))
+
+NOTHING = 1e-3  # noise below this is none; a right one has a standard deviation of 1.28
+AGAIN = (0, 100)  # seeds; only what is found under both is an accusation
+
+
+@law(needs="selector", level="SHOULD", depends="decision.backward_is_softmax", domain=IN_TRAINING)
+def is_present_in_training(probe: Probe) -> None:
+    """tau log p - score, up to a constant a row, is not constant in train mode: noise was added to the score.
+
+    Why: without noise the tokens ranked first at the start get the gradient and stay first; noise is what
+    lets the others be tried.
+    Breaks when: the noise is never added, is added to a copy, only in eval mode (the flag is inverted), or
+    is one number a row, which softmax forgets.
+    Remedy: `soft = softmax((score + noise) / tau, dim=-1)` in train mode, with noise in the score's own shape.
+    """
+    noise = _noise(probe)
+    if _is_nothing(noise):
+        probe.findings["noise"] = "none"
+        raise Violation(
+            f"noise in train mode is within {float(noise.abs().amax()):.2g} of a constant in each row, but should be "
+            "Gumbel noise: none is added to the soft mask's score, or one number a row, which softmax forgets",
+            check=f"{probe.script.shown(noise)}.abs().amax() > {NOTHING}",
+        )
+
+
+@law(needs="selector", level="SHOULD", depends="decision.backward_is_softmax", domain=IN_EVAL)
+def is_absent_in_eval(probe: Probe) -> None:
+    """tau log p = score, up to a constant a row, in eval mode: no noise is added.
+
+    Why: evaluation should say the same twice. The forward pass does not see the noise, but everything that
+    differentiates in eval mode does: attribution maps, fine-tuning with frozen layers, gradient checks.
+    Breaks when: noise is added without a look at `self.training`, or `F.gumbel_softmax`, which always adds it, is used.
+    Remedy: `noise = gumbel(score) if self.training else 0`.
+    """
+    built = probe.build("selector")
+    if not values.modules_in(built):
+        raise Unsupported("the selector is no module, so it has no eval mode")
+    noise = _noise(probe)
+    if not _is_nothing(noise):
+        b, n = (int(i) for i in torch.unravel_index(noise.abs().argmax(), noise.shape))
+        raise Violation(
+            f"noise[b={b}, n={n}] in eval mode = {noise[b, n]:.4g} off its row's mean, but should be 0: no noise",
+            check=f"{probe.script.shown(noise)}.abs().amax() <= {NOTHING}",
+        )
+
+
+@law(needs="selector", depends="noise.is_present_in_training", domain=Domain(fixed=(SOME,)))
+def is_independent(probe: Probe) -> None:
+    """noise[b, n] is drawn anew for every sample, every token and every call.
+
+    Why: noise that repeats explores one direction again and again: samples that share it push the same
+    tokens in every batch, and noise that was drawn once is a bias on the score, not noise.
+    Breaks when: noise of shape (N,) is broadcast over the batch, is drawn in __init__ or cached by shape, is
+    repeated to fill the batch, or forward calls `torch.manual_seed`.
+    Remedy: draw it in every forward in the score's own shape: `torch.rand(score.shape, ...)`.
+    """
+    for seed in AGAIN:
+        found = noise_evidence.dependence(probe, _noise(probe, seed), _noise(probe, seed + 1))
+        if found is None:
+            return
+        probe.findings["noise"] = found.looks
+    raise found.violation
+
+
+@law(
+    needs="selector",
+    depends="noise.is_independent",
+    domain=Domain(fixed=(MANY, replace(MANY, dtype="float64", tau=0.5))),
+)
+def is_gumbel(probe: Probe) -> None:
+    """noise = -log(-log(U)), U uniform on (0, 1): tau log p - score is Gumbel(0, 1), up to a constant a row.
+
+    Why: with Gumbel noise the perturbed scores rank tokens with the probabilities of softmax(score), which
+    is what the relaxation stands for; another noise trains another model, at another temperature.
+    Breaks when: a log or a minus is missing, the noise is normal or uniform, is scaled, is added after the
+    division by tau, or U is clamped or shifted by an epsilon that shows (1e-3, where 1e-10 does not).
+    Remedy: `-torch.log(-torch.log(U))` with U = rand(score.shape).clamp(tiny, 1 - eps / 2), added before `/ tau`.
+    """
+    for seed in AGAIN:
+        found = noise_evidence.departure(probe, _noise(probe, seed))
+        if found is None:
+            probe.findings["noise"] = "Gumbel(0, 1)"
+            return
+        probe.findings["noise"] = found.looks
+    raise found.violation
+
+
+@law(
+    needs="selector",
+    depends="noise.is_gumbel",
+    domain=Domain(fixed=(HALF, replace(HALF, dtype="float16"))),
+)
+def is_finite(probe: Probe) -> None:
+    """-log(-log(U)) is finite for every U that the generator returns: in float16 and bfloat16, on 10^5 draws.
+
+    Why: torch.rand in float16 returns an exact zero in 0.02 % of draws, in bfloat16 in 0.2 %, and rounding
+    a float32 draw returns an exact one as often. The noise is then infinite: the token's soft mask is zero,
+    or the whole row is NaN, and one NaN ends the training.
+    Breaks when: U is drawn in half precision and not clamped, is rounded to it after it was clamped, or is
+    clamped by an epsilon that half precision does not have (1e-10 is 0 in float16).
+    Remedy: draw and transform in float32, clamp U to [tiny, 1 - eps / 2], then convert the noise.
+    """
+    decision = probe.select().decision
+    expect_finite(probe, "decision", decision, because="the noise is infinite, and infinity less infinity is NaN")
+    expect_equal(probe, "decision", "bn", decision, (decision.detach() > 0.5).to(decision.dtype))
+    arguments = (decision, probe.score)
+    rows = probe.define(
+        "rows", readings.first_rows(*arguments), readings.first_rows, *arguments, helpers=(values.gradient,)
+    )
+    expect_finite(probe, "gradient of decision to score", rows, because="the noise is infinite")
+    beside = torch.cat([rows[:, 1, :1], rows[:, 0, 1:]], dim=1)  # -p_e p_n / tau, e another token than n
+    if not beside.all():
+        zeros = int((beside == 0).sum())
+        b, n = (beside == 0).nonzero()[0].tolist()
+        e = int(n == 0)
+        shown = probe.script.shown(rows)
+        raise Violation(
+            f"gradient of decision[b={b}, n={e}] to score[b={b}, n={n}] = 0, but should not be ({zeros} of "
+            f"{beside.numel()} entries): the noise is minus infinity there, as -log(-log(U)) is for U = 0",
+            check=f"{shown}[{b}, {e}, {n}] != 0",
+        )
+
+
+def _noise(probe: Probe, seed: int = 0) -> Tensor:
+    return probe.noise(probe.select(seed=seed).decision)
+
+
+def _is_nothing(noise: Tensor) -> bool:
+    return float(noise.abs().amax()) <= NOTHING

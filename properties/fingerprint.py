@@ -25,6 +25,11 @@ class SoftMask:
     rate: float
     residual: float
 
+    @property
+    def saturated(self) -> bool:
+        """One token takes nearly all: the Jacobian is what rounding left of p (1 - p), if p was found in float32."""
+        return bool(self.probabilities.min() >= 0 and 0.99 < self.probabilities.max() <= 1)
+
 
 def soft_mask(jacobian: Array, lever: Array | None = None) -> SoftMask:
     """Recover p and g from one sample's Jacobian by linear least squares.

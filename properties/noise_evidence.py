@@ -97,7 +97,7 @@ def _distance(probe: Probe, noise: Tensor, uniforms: Tensor) -> Evidence | None:
         return None
     looks = _looks(noise)
     if looks == f"{chance.GUMBEL}, times {probe.case.tau:.2g}":
-        looks += " (which is tau: noise is added before the division)"
+        looks += " (which is tau: it was added after the division by it)"
     probe.define("distance", distance, readings.distance_from_uniform, uniforms)
     message = (
         f"the noise looks like {looks}, but should be Gumbel(0, 1), -log(-log(U)) (Kolmogorov-Smirnov distance "

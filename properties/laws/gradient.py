@@ -9,7 +9,7 @@ from torch import Tensor
 from sdtps_ref.properties import fingerprint
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
-from sdtps_ref.properties.law import Violation, law
+from sdtps_ref.properties.law import Discard, Violation, law
 from sdtps_ref.properties.probe import Probe
 from sdtps_ref.properties.reading import STRUCTURE, Reading, read_pipeline
 
@@ -199,6 +199,10 @@ def matches_closed_form(probe: Probe) -> None:
                 f"{reading.mask.rate * probe.case.tau:.4g} times the closed form, but should be a positive multiple",
                 check=f"{probe.script.shown(seen)}[{b}, {n}].item() * {float(owed[b, n] / reading.mask.rate)!r} > 0",
             )
+    saturated = torch.tensor([reading.mask.saturated for reading in readings])
+    if saturated.all():
+        raise Discard
+    owed[saturated.numpy()] = seen[saturated].cpu().numpy()
     expect_close(
         probe,
         "gradient of pooled tokens to score",

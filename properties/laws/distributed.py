@@ -80,6 +80,8 @@ class Pass:
             raise Unsupported("no output of the model has a row for every sample")
         self.probe = probe
         self.cotangents = cotangents or [probe.random(out) for out in outputs.values()]
+        if len(self.cotangents) != len(outputs):
+            raise Unsupported("the number of the model's outputs depends on the batch")
         pairs = list(zip(outputs.items(), self.cotangents, strict=True))
         self.total = torch.stack([(out * cotangent).sum() for (_, out), cotangent in pairs]).sum()
         shown = [f"({where} * {probe.script.shown(cotangent)}).sum()" for (where, _), cotangent in pairs]
@@ -158,7 +160,8 @@ def _rows(inputs: Any, batch: int, rows: slice, probe: Probe | None = None) -> A
         return [_rows(part, batch, rows, probe) for part in inputs]
     if not isinstance(inputs, Tensor) or inputs.ndim == 0 or inputs.shape[0] != batch:
         return inputs
-    part = inputs.detach()[rows]
+    part = inputs.detach()[rows].requires_grad_(inputs.requires_grad)  # or outputs that hold an input would lose theirs
     if probe is not None:
-        probe.script.name(part, f"{probe.script.shown(inputs)}.detach()[{rows.start}:{rows.stop}]")
+        end = f".requires_grad_({inputs.requires_grad})"
+        probe.script.name(part, f"{probe.script.shown(inputs)}.detach()[{rows.start}:{rows.stop}]{end}")
     return part

@@ -12,7 +12,7 @@ class ScoreScaledByTheBatch(Plain):
 
     def score(self, tokens: Tensor, predictor: nn.Module, features: list[Tensor]) -> Tensor:
         score = super().score(tokens, predictor, features)
-        return score / score.std()
+        return score / (0.1 + score.std())
 
 
 @fault(kills="distributed.gradient_equals_single_process")

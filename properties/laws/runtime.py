@@ -272,7 +272,12 @@ def _expect_hard(probe: Probe, decision: Tensor) -> None:
     expect_equal(probe, "decision", "bn", decision, owed)
 
 
-@law(needs="selector|pipeline", level="SHOULD", domain=Domain(fixed=(TRAIN,)))
+@law(
+    needs="selector|pipeline",
+    level="SHOULD",
+    depends=("runtime.respects_the_generator", "runtime.inputs_untouched"),
+    domain=Domain(fixed=(TRAIN,)),
+)
 def deterministic_algorithms(probe: Probe) -> None:
     """Forward and backward work under torch.use_deterministic_algorithms(True), twice with the same bits.
 

@@ -35,12 +35,17 @@ class Profile:
     examples: int
     minimum: int
     shrink: bool = True
-    budgets: tuple[Budget, ...] = ("eager", "compile", "distributed")
+    budgets: tuple[Budget, ...] = ("eager",)
 
 
+ALL_BUDGETS: tuple[Budget, ...] = ("eager", "compile", "distributed")
 PROFILES = {
     p.name: p
-    for p in (Profile("quick", 12, 10, budgets=("eager",)), Profile("ci", 100, 60), Profile("deep", 1000, 500))
+    for p in (
+        Profile("quick", 12, 10),
+        Profile("ci", 100, 60, budgets=ALL_BUDGETS),
+        Profile("deep", 1000, 500, budgets=ALL_BUDGETS),
+    )
 }
 
 

@@ -77,7 +77,8 @@ def explain(arguments: list[str]) -> int:
     for law in chosen:
         needs = ", ".join(law.needs).replace("|", " or ")
         rests = f"; rests on {', '.join(law.depends)}" if law.depends else ""
-        console.print(Text(law.id, style="bold") + Text(f"  ({law.level}; needs {needs}{rests})\n"))
+        slow = "; compiles, so left out of profile quick" if law.budget == "compile" else ""
+        console.print(Text(law.id, style="bold") + Text(f"  ({law.level}; needs {needs}{rests}{slow})\n"))
         for heading, body in law.sections.items():
             text = " ".join(body.split())
             console.print(Text(f"{heading}: ", style="bold") + Text(f"{text}\n"))

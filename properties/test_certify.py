@@ -226,3 +226,13 @@ def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
 
     assert result.status == "error"
     assert "cases said something" in result.reason
+
+
+def test_compiling_is_left_to_the_profiles_that_have_time_for_it() -> None:
+    """A law that compiles is skipped by name in profile quick; asked for by its id, it is judged."""
+    left_out = by_id(check_implementation(Plain(), laws=["runtime"], profile=FEW))["runtime.compiles"]
+    asked_for = by_id(check_implementation(Plain(), laws=["runtime.compiles"], profile=FEW))["runtime.compiles"]
+
+    assert left_out.status == "skipped"
+    assert "profile ci" in left_out.reason
+    assert asked_for.status == "passed"

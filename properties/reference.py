@@ -1,23 +1,25 @@
 """The bundled reference, as an implementation of the contract: what `sdtps certify` takes when given no target."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.aggregation import Mask, TokenAggregation
+from sdtps_ref.aggregation import Mask
 from sdtps_ref.branches import TwoBranchSDTPS
 from sdtps_ref.multimodal import MultiModalSDTPS
-from sdtps_ref.scoring import ScorePredictor, combine_scores, dot_relevance
+from sdtps_ref.properties.reference_stages import Aggregation, MultiModal, Scorer, Stages, Weights
 from sdtps_ref.selection import TokenSparse
 
 
 class Pipeline(nn.Module):
     """Selector and aggregation, with D passed from one to the other."""
 
-    def __init__(self, selector: TokenSparse, aggregation: TokenAggregation):
+    def __init__(self, selector: TokenSparse, aggregation: Aggregation):
         super().__init__()
         self.selector, self.aggregation = selector, aggregation
+
+    def load_weights(self, weights: Weights) -> None:
+        """The weights of the aggregation."""
+        self.aggregation.load_weights(weights)
 
     def forward(self, tokens: Tensor, score: Tensor) -> Tensor:
         """tokens: B N C; score: B N. Returns B M C."""
@@ -25,36 +27,20 @@ class Pipeline(nn.Module):
         return self.aggregation(selection.selected_tokens, selection.selected_decision)
 
 
-class Modalities(nn.Module):
-    """`MultiModalSDTPS`, of which the contract wants the tokens only."""
-
-    def __init__(self, modalities: MultiModalSDTPS):
-        super().__init__()
-        self.modalities = modalities
-
-    def forward(self, tokens: Mapping[str, Tensor], global_features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """tokens: {name: B N C}; global_features: {name: B C}. Returns {name: B (M+1) C}."""
-        return self.modalities(tokens, global_features).tokens
-
-
 class TextGuided(nn.Module):
     """Equations 1 to 4 in a row: the score is made inside, from the tokens and two texts."""
 
-    def __init__(self, branches: TwoBranchSDTPS, dim: int):
+    def __init__(self, scorer: Scorer, branches: TwoBranchSDTPS):
         super().__init__()
-        self.predictor, self.branches = ScorePredictor(dim), branches
+        self.scorer, self.branches = scorer, branches
 
     def forward(self, tokens: Tensor, sparse_text: Tensor, dense_text: Tensor) -> Tensor:
         """tokens: B N C; sparse_text and dense_text: B C. Returns B M C."""
-        score = combine_scores(
-            self.predictor(tokens),
-            dot_relevance(tokens, tokens.mean(dim=1)),
-            [dot_relevance(tokens, sparse_text), dot_relevance(tokens, dense_text)],
-        )
+        score = self.scorer(tokens, sparse_text, dense_text)
         return self.branches(tokens, score, score).aggregated_tokens
 
 
-class Reference:
+class Reference(Stages):
     """`sdtps_ref`'s modules behind the contract. mask: "subtract", as published, or "log"."""
 
     def __init__(self, mask: Mask = "subtract"):
@@ -65,9 +51,9 @@ class Reference:
         """A `TokenSparse` whose ratio keeps exactly `keep` of `num_tokens`."""
         return TokenSparse(dim, keep / num_tokens, tau)
 
-    def aggregator(self, *, dim: int, slots: int) -> TokenAggregation:
+    def aggregator(self, *, dim: int, slots: int) -> Aggregation:
         """A `TokenAggregation` with this mask."""
-        return TokenAggregation(dim, slots, mask=self.mask)
+        return Aggregation(dim, slots, mask=self.mask)
 
     def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> Pipeline:
         """Both, wired."""
@@ -76,12 +62,11 @@ class Reference:
 
     def multimodal(
         self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float, modalities: tuple[str, ...]
-    ) -> Modalities:
+    ) -> MultiModal:
         """A `MultiModalSDTPS` of these modalities, with exactly `keep` and `slots`."""
-        return Modalities(
-            MultiModalSDTPS(
-                dim, num_tokens, keep / num_tokens, tau=tau, modalities=modalities, slots=slots, mask=self.mask
-            )
+        ratio = keep / num_tokens
+        return MultiModal(
+            MultiModalSDTPS(dim, num_tokens, ratio, tau=tau, modalities=modalities, slots=slots, mask=self.mask)
         )
 
     def model(
@@ -90,7 +75,7 @@ class Reference:
         """The two branches with the paper's score built inside, and inputs for a batch of four."""
         branches = TwoBranchSDTPS(dim, num_tokens, keep / num_tokens, tau=tau, slots=slots, mask=self.mask)
         texts = {name: torch.randn(4, dim) for name in ("sparse_text", "dense_text")}
-        return TextGuided(branches, dim), {"tokens": torch.randn(4, num_tokens, dim), **texts}
+        return TextGuided(Scorer(dim, beta=0.25), branches), {"tokens": torch.randn(4, num_tokens, dim), **texts}
 
 
 def log_mask() -> Reference:

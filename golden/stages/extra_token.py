@@ -1,0 +1,40 @@
+"""The dropped tokens, pooled into one."""
+
+from collections.abc import Iterator, Mapping
+
+from sdtps_ref.golden import exact
+from sdtps_ref.golden.situations import situations
+from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, ulps
+from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden.vectors import Tolerance
+from sdtps_ref.properties import oracle
+
+
+def _sketches() -> Iterator[Sketch]:
+    for s in situations(5, channels=4):
+        inputs = {"tokens": s.tokens, "score": s.score, "keep": s.keep, "tau": s.tau}
+        yield Sketch(s.comment, s.flags, inputs)
+
+
+def _exact(inputs: Inputs) -> Outputs:
+    samples = zip(numbers(inputs["tokens"]), numbers(inputs["score"]), strict=True)
+    pooled = [[exact.extra_token(v, s, exact.keep_indices(s, inputs["keep"]))] for v, s in samples]
+    return {"extra_token": pooled}
+
+
+def _oracle(inputs: Inputs) -> Outputs:
+    kept = oracle.keep_indices(inputs["score"], inputs["keep"])
+    return {"extra_token": oracle.extra_token(inputs["tokens"], inputs["score"], kept)}
+
+
+def _tolerance(inputs: Inputs, values: dict[str, Array]) -> Mapping[str, Tolerance]:
+    if not values["extra_token"].any():
+        return {}
+    return {"extra_token": Tolerance(largest(inputs["tokens"]), ulps(8))}
+
+
+TITLE = (
+    "extra_token = softmax(score of the dropped tokens) @ dropped tokens, without tau and without noise; zeros when "
+    "nothing is dropped."
+)
+STAGE = Stage("extra_token", TITLE, _sketches, _exact, _oracle, _tolerance)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from sdtps_ref.golden.tape import Number, exp, gelu, log, numbers, plain, sqrt, total
+from sdtps_ref.golden.tape import Number, exp, gelu, log, plain, sqrt, total
 
 Row = list[Number]
 Matrix = list[Row]
@@ -92,8 +92,8 @@ def _integers(matrix: Matrix) -> tuple[Any, int]:
 
 
 def aggregation_logits(tokens: Matrix, parameters: dict[str, Any]) -> Matrix:
-    """LayerNorm, Linear, GELU, Linear, transposed, times the scale: K C -> M K."""
-    p = {name: numbers(value) for name, value in parameters.items()}
+    """LayerNorm, Linear, GELU, Linear, transposed, times the scale: K C -> M K; parameters as numbers."""
+    p = parameters
     affine = []
     for row in tokens:
         count = mpf(len(row))

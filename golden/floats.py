@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 # Bits of significance (the leading one counted) and the exponent of the smallest normal number.
 FORMATS = {"float64": (53, -1022), "float32": (24, -126), "bfloat16": (8, -126)}
 
@@ -44,6 +47,10 @@ def nearest_float(sign: int, mantissa: int, exponent: int) -> float:
     return -magnitude if sign else magnitude
 
 
-def is_exact_in(x: float, dtype: str) -> bool:
-    """Whether x is a number of `dtype`."""
-    return rounded(x, dtype) == x
+def all_exact_in(values: NDArray[np.float64], dtype: str) -> bool:
+    """Whether every number is one of `dtype`."""
+    if dtype == "float64":
+        return True
+    narrow = values.astype(np.float32)  # bfloat16 is the upper half of it
+    fits = narrow.view(np.uint32) & 0xFFFF == 0 if dtype == "bfloat16" else True
+    return bool(np.all((narrow == values) & fits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,9 @@ def gradients(output: Node) -> None:
 
 
 def numbers(array: Any) -> Any:
-    """Nested lists of mpf from an array of floats: every float64 is exact."""
+    """Nested lists of mpf from an array of floats, or from each of a mapping: every float64 is exact."""
+    if isinstance(array, Mapping):
+        return {name: numbers(part) for name, part in array.items()}
     return [numbers(part) for part in array] if np.ndim(array) else mpf(float(array))
 
 

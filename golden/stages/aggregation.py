@@ -64,7 +64,8 @@ def _inputs(
 def _exact(inputs: Inputs) -> Outputs:
     tokens, decision = numbers(inputs["tokens"]), inputs["decision"]
     rows = [None] * len(tokens) if decision is None else numbers(decision)
-    logits = [exact.aggregation_logits(sample, inputs["parameters"]) for sample in tokens]
+    parameters = numbers(inputs["parameters"])
+    logits = [exact.aggregation_logits(sample, parameters) for sample in tokens]
     weights = [exact.weights(one, row) for one, row in zip(logits, rows, strict=True)]
     pooled = [exact.aggregate(w, v) for w, v in zip(weights, tokens, strict=True)]
     return {"aggregation_logits": logits, "weights": weights, "aggregated_tokens": pooled}

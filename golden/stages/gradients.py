@@ -38,7 +38,7 @@ def _sketches() -> Iterator[Sketch]:
             "gain": None,
         }
         yield Sketch(s.comment, s.flags, inputs | whole, ("float64", "float32"))
-        if s.flags == ("Ordinary",) or "NoNoise" in s.flags:
+        if s.flags == ("Ordinary",) or s.uniform is None:
             only = inputs | {"decision_cotangent": s.draw.grid(*s.score.shape)}
             del only["tokens"]
             yield Sketch(f"{s.comment}; the decision alone", (*s.flags, "DecisionOnly"), only)
@@ -75,7 +75,7 @@ def _of_pipeline(inputs: Inputs, sample: int) -> Outputs:
     score, kept, decision = _decision(inputs, sample)
     tokens = on_tape(numbers(inputs["tokens"][sample]))
     v_s = [tokens[n] for n in kept]
-    logits = exact.aggregation_logits(v_s, inputs["parameters"])
+    logits = exact.aggregation_logits(v_s, numbers(inputs["parameters"]))
     gain = None if inputs["gain"] is None else mpf(inputs["gain"])
     pooled = exact.aggregate(exact.weights(logits, [decision[n] for n in kept], gain), v_s)
     gradients(total(exact.dot(p, g) for p, g in zip(pooled, numbers(inputs["cotangent"][sample]), strict=True)))

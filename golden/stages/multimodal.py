@@ -108,7 +108,7 @@ def _exact_sample(inputs: Inputs, name: str, sample: int) -> Outputs:
     score = [(1 - 2 * beta) * p + beta * g for p, g in zip(s_p, guided, strict=True)]
     kept = exact.keep_indices(score, inputs["keep"])
     v_s = [tokens[n] for n in kept]
-    weights = exact.weights(exact.aggregation_logits(v_s, inputs["parameters"][name]), None)
+    weights = exact.weights(exact.aggregation_logits(v_s, numbers(inputs["parameters"][name])), None)
     pooled = [*exact.aggregate(weights, v_s), exact.extra_token(tokens, score, kept)]
     return {"score": score, "decision": exact.hard_mask(kept, len(tokens)), "tokens": pooled}
 

@@ -74,7 +74,7 @@ def _published() -> Sketch:
 
 
 def _exact(inputs: Inputs) -> Outputs:
-    tau = numbers(inputs["tau"])
+    tau, parameters = numbers(inputs["tau"]), numbers(inputs["parameters"])
     outputs: dict[str, list] = {}
     uniform = inputs["uniform"]
     for sample in range(len(inputs["score"])):
@@ -82,7 +82,7 @@ def _exact(inputs: Inputs) -> Outputs:
         kept = exact.keep_indices(score, inputs["keep"])
         decision = exact.hard_mask(kept, len(score))
         v_s = [tokens[n] for n in kept]
-        logits = exact.aggregation_logits(v_s, inputs["parameters"])
+        logits = exact.aggregation_logits(v_s, parameters)
         weights = exact.weights(logits, [decision[n] for n in kept])
         stages = {
             "keep_indices": kept,

@@ -1,8 +1,14 @@
 """Who watches the laws: every planted fault must be refused by the law that names it, every right one certified."""
 
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -13,28 +19,50 @@ from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, VARIANTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
 
-# Shrinking finds the nicest example; here only who failed counts. To compile every fault would take
-# minutes: only those are compiled that name a law which compiles, and the right ones.
+# Shrinking finds the nicest example; here only who failed counts.
 PROFILE = Profile("selftest", examples=12, minimum=10, shrink=False)
-WITH_COMPILING = replace(PROFILE, budgets=ALL_BUDGETS)
+REFERENCES: dict[str, Callable[[], Any]] = {
+    f"reference, mask={mask}": partial(Reference, mask) for mask in ("subtract", "log")
+}
+
+Matrix = tuple[dict[str, Certificate], dict[str, Certificate]]
 
 
-def kill_matrix(console: Console | None = None) -> tuple[dict[str, Certificate], dict[str, Certificate]]:
-    """The certificates of every planted fault, and of every right implementation, by name."""
+def kill_matrix(console: Console | None = None, *, whole: bool = True) -> Matrix:
+    """The certificates of every planted fault, and of every right implementation, by name.
+
+    whole: every law on every one of them, on all cores, compiling the right ones too: minutes. Otherwise
+    a fault meets the law that names it and what that rests on, and nothing is compiled that no fault asks for.
+    """
     plant_all()
-    subjects: dict[str, Any] = {name: made() for name, made in FAULTS.items()}
-    right: dict[str, Any] = {"plain": Plain(), **{name: made() for name, made in VARIANTS.items()}}
-    right |= {subject.name: subject for subject in (Reference("subtract"), Reference("log"))}
+    right = ["plain", *VARIANTS, *REFERENCES]
+    everyone = [*FAULTS, *right]
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        results = pool.map(partial(judge_planted, whole=whole), everyone)
+        judged = dict(zip(everyone, _watched(results, len(everyone), console), strict=True))
+    return {name: judged[name] for name in FAULTS}, {name: judged[name] for name in right}
+
+
+def judge_planted(name: str, *, whole: bool) -> Certificate:
+    """The certificate of one planted implementation, in a process of its own."""
+    torch.set_num_threads(1)
+    plant_all()
     stages = sorted({law_id.partition(".")[0] for law_id in all_laws()})
-    judged = {}
-    everyone = list((subjects | right).items())
-    for name, subject in track(everyone, "holding the planted to the laws", console=console, transient=True):
-        # Of a stage, the laws that the profile has time for; what is named by its id, whatever it takes.
-        laws = [*stages, *{getattr(subject, "kills", "")} & set(all_laws())]
-        slow = name in right and not getattr(subject, "eager_only", False)
-        profile = WITH_COMPILING if slow else PROFILE
-        judged[name] = check_implementation(subject, profile=profile, laws=laws, reproduce=False)
-    return {name: judged[name] for name in subjects}, {name: judged[name] for name in right}
+    if name in FAULTS:
+        # A stage brings the laws that the profile has time for; an id, whatever time it takes.
+        named = {FAULTS[name].kills} & set(all_laws())
+        laws = [*stages, *named] if whole else sorted(named)
+        return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False)
+    made = {"plain": Plain, **VARIANTS, **REFERENCES}[name]
+    compiles = whole and not getattr(made, "eager_only", False)
+    profile = replace(PROFILE, budgets=ALL_BUDGETS) if compiles else PROFILE
+    return check_implementation(made(), profile=profile, laws=stages, reproduce=False)
+
+
+def _watched(results: Iterator[Certificate], total: int, console: Console | None) -> Iterable[Certificate]:
+    if console is None:
+        return results
+    return track(results, "holding the planted to the laws", total=total, console=console, transient=True)
 
 
 def complaints(faults: dict[str, Certificate], right: dict[str, Certificate]) -> list[str]:

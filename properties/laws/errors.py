@@ -11,7 +11,7 @@ from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.law import Unsupported, Violation, law
 from sdtps_ref.properties.probe import Probe, SubjectError
 
-SMALL = Domain(fixed=(Case(batch=2, num_tokens=6, keep=3, dim=4, slots=2, training=False, scores="distinct"),))
+SMALL = Domain(fixed=(Case(batch=2, num_tokens=6, keep=3, dim=8, slots=2, training=False, scores="distinct"),))
 
 
 @law(needs="selector", level="SHOULD", depends="shape.follows_inputs", domain=SMALL)

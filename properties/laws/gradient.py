@@ -10,8 +10,8 @@ from sdtps_ref.properties import fingerprint
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Discard, Violation, law
+from sdtps_ref.properties.pipeline_reading import STRUCTURE, Reading, read_pipeline
 from sdtps_ref.properties.probe import Probe
-from sdtps_ref.properties.reading import STRUCTURE, Reading, read_pipeline
 
 WIDE_ENOUGH = Domain(dtypes=("float32", "float64", "bfloat16"), max_tokens=130)
 IN_FLOAT16 = Domain(dtypes=("float16",), scores=("normal", "distinct", "ties"), max_tokens=65, draw_tokens=12)

@@ -13,9 +13,9 @@ from sdtps_ref.properties.laws.shape import follows_inputs
 from sdtps_ref.properties.probe import Probe
 from sdtps_ref.properties.running import Region, deterministically, memory, snapshot, train_step, under_autocast
 
-TRAIN = Case(batch=3, num_tokens=20, keep=7, dim=6, slots=3, tau=0.7, scores="distinct")
-EVAL = Case(batch=3, num_tokens=20, keep=7, dim=6, slots=3, training=False, scores="distinct", seed=1)
-ALL_KEPT = Case(batch=2, num_tokens=5, keep=5, dim=4, slots=2, scores="distinct", seed=2)
+TRAIN = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, tau=0.7, scores="distinct")
+EVAL = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, training=False, scores="distinct", seed=1)
+ALL_KEPT = Case(batch=2, num_tokens=5, keep=5, dim=8, slots=2, scores="distinct", seed=2)
 META = (Case(2, 6, 3, 4, 2, device="meta"), Case(2, 6, 3, 4, 2, device="meta", training=False))
 # Scores within a few units of each other and far from zero, then far from each other.
 NEAR = (10000.0, 10001.0, 9999.0, 10002.0, 9998.0, 10003.0)

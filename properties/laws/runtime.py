@@ -222,7 +222,7 @@ def _laid_out(probe: Probe, tensor: Tensor, layout: str) -> tuple[Tensor, Tensor
     return laid, plain
 
 
-@law(needs="selector|aggregator|pipeline", level="SHOULD", domain=Domain(fixed=META))
+@law(needs="selector|aggregator|pipeline", level="SHOULD", depends="shape.follows_inputs", domain=Domain(fixed=META))
 def runs_on_meta(probe: Probe) -> None:
     """On tensors that have sizes and no values: the same code runs, and gives the sizes and the device it owes.
 
@@ -237,7 +237,12 @@ def runs_on_meta(probe: Probe) -> None:
     follows_inputs.check(probe)
 
 
-@law(needs="selector|pipeline", level="SHOULD", domain=Domain(fixed=(TRAIN, EVAL)))
+@law(
+    needs="selector|pipeline",
+    level="SHOULD",
+    depends=("decision.keeps_top_k", "gradient.reaches_score"),
+    domain=Domain(fixed=(TRAIN, EVAL)),
+)
 def autocast(probe: Probe) -> None:
     """Under torch.autocast in bfloat16: D is exactly 0 or 1 with K ones, the score's gradient finite and not zero.
 
@@ -308,7 +313,7 @@ def deterministic_algorithms(probe: Probe) -> None:
             expect_equal(probe, f"{name} of the {method}", "bnc"[: part.ndim], again[name], part)
 
 
-@law(needs="selector|pipeline", domain=Domain(fixed=LARGE))
+@law(needs="selector|pipeline", depends="shape.follows_inputs", domain=Domain(fixed=LARGE))
 def survives_large_scores(probe: Probe) -> None:
     """|score| of 1e4 and more: D is exactly 0 or 1 with K ones, the pooled tokens and all gradients are finite.
 

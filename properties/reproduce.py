@@ -27,7 +27,7 @@ def reproduces(script: str, implementation: object, *, has_target: bool, raised:
 
     said_here = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said_here):
+        with contextlib.redirect_stdout(said_here), contextlib.redirect_stderr(io.StringIO()):
             exec(compile(script, "<script of a failure>", "exec"), {"implementation": implementation})
     except SystemExit:
         pass

@@ -63,7 +63,7 @@ class Domain:
         least = max(self.min_tokens, self.min_keep + self.min_dropped)
         num_tokens = min(max(case.num_tokens, least), self.max_tokens)
         keep = min(max(case.keep, self.min_keep), num_tokens - self.min_dropped)
-        return replace(
+        clipped = replace(
             case,
             batch=batch,
             num_tokens=num_tokens,
@@ -77,6 +77,9 @@ class Domain:
             tokens=_nearest(case.tokens, self.tokens),
             drawn=() if (batch, num_tokens) != (case.batch, case.num_tokens) else case.drawn,
         )
+        # Score / tau must be a number in the dtype, or no implementation can be right: float16 ends at 65504.
+        overflows = clipped.dtype == "float16" and clipped.scores == "huge"
+        return replace(clipped, tau=max(clipped.tau, 1.0)) if overflows else clipped
 
     def corners(self, device: str = "cpu") -> list[Case]:
         """CORNERS, moved into this domain, each once; or the fixed cases."""

@@ -1,6 +1,7 @@
 """Holding implementations to the vectors: right ones pass, wrong ones are named with case and entry."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_an_infinite_expectation_asks_for_a_finite_answer(value: float, message:
     assert (found is None) == (message is None)
     if message:
         assert found is not None
-        pytest.importorskip("re").match(message, found) or pytest.fail(found)
+        assert re.match(message, found)
 
 
 def test_the_published_size_is_compared_by_digest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,3 +269,40 @@ def test_every_stage_has_a_door() -> None:
     from sdtps_ref.golden.doors import DOORS
 
     assert set(DOORS) == set(stages.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([1.0, -2.0], None),
+        ([1.0 + 4 * 2.0**-52, -2.0], None),
+        ([1.0 + 5 * 2.0**-52, -2.0], "x[0] = 1.000000000000001, but should be 1.0 (1 of 2 entries; 4 units"),
+        ([1.0, math.nan], "x[1] = nan, but should be -2.0"),
+        ([1.0, 2.0], "x[1] = 2.0, but should be -2.0"),
+        ([1.0], "x has shape [1], but should have [2]"),
+    ],
+)
+def test_an_answer_is_right_up_to_its_allowance(answer: list[float], message: str | None) -> None:
+    """Four units are allowed and five are not, NaN equals nothing, and a shape is not broadcast."""
+    output = {"shape": [2], "float64": ["0x1p+0", "-0x1p+1"], "floor": "0x1p+0", "ulps": {"float64": 4}}
+
+    found = check.compare("x", torch.tensor(answer, dtype=torch.float64), output, "float64")
+
+    assert (found is None) == (message is None)
+    assert found is None or (message is not None and found.startswith(message))
+
+
+@pytest.mark.parametrize("raised", [ValueError("boom"), NotImplementedError("not yet")])
+def test_an_implementation_that_raises_is_a_mismatch_or_unchecked(raised: Exception) -> None:
+    """What raises when it is called is wrong, in one line; a factory that is not implemented is not checked."""
+
+    class Raises(Plain):
+        def selector(self, **sizes: Any) -> Any:
+            raise raised
+
+    found = reports(Raises(), "decision")["decision"]
+
+    if isinstance(raised, NotImplementedError):
+        assert not found.mismatches and "selector is not implemented" in found.unchecked
+    else:
+        assert {m.message for m in found.mismatches} == {"raised ValueError: boom"}

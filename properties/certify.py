@@ -19,7 +19,7 @@ from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, St
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.law import Budget, Discard, Law, Unsupported, Violation, select_laws
 from sdtps_ref.properties.probe import Probe, SubjectError
-from sdtps_ref.properties.reproduce import reproduces
+from sdtps_ref.properties.reproduce import reproduced
 from sdtps_ref.properties.target import describe, loader
 
 
@@ -60,7 +60,6 @@ class Terms:
     seed: int = 0
     device: str = "cpu"
     target: str | None = None
-    reproduce: bool = True
     named: tuple[str, ...] = ()
 
 
@@ -85,7 +84,7 @@ def check_implementation(
     for an unknown profile or law, or an object with none of the contract's methods.
     """
     named = tuple(laws or ())
-    terms = Terms(named_profile(profile), seed or 0, device, target, reproduce, named)
+    terms = Terms(named_profile(profile), seed or 0, device, target, named)
     selected = select_laws(None if laws is None else named)
     methods = provided(implementation)
     if not methods:
@@ -99,6 +98,8 @@ def check_implementation(
     for law_id, law in selected.items():
         results[law_id] = judge(law, implementation, results, terms)
         announce(results[law_id])
+    if reproduce:
+        results = _with_scripts_run(results, implementation, target)
     return Certificate(
         implementation=describe(implementation, target) | {"methods": list(methods)},
         environment=environment(device, terms.profile.name, terms.seed),
@@ -131,10 +132,7 @@ def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms:
     trial = Trial(law, implementation)
     with _calm_torch():
         trial.run(terms.profile, terms.seed, terms.device)
-        result = dataclasses.replace(trial.result(terms.profile, terms.target), seconds=time.perf_counter() - started)
-        if terms.reproduce and result.failure is not None:
-            result = _reproduced(result, implementation, terms.target)
-    return result
+        return dataclasses.replace(trial.result(terms.profile, terms.target), seconds=time.perf_counter() - started)
 
 
 @contextlib.contextmanager
@@ -150,14 +148,17 @@ def _calm_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _reproduced(result: LawResult, implementation: Any, target: str | None) -> LawResult:
-    assert result.failure is not None
-    if not result.failure.judges:
-        return result
-    shown = reproduces(
-        result.failure.script, implementation, has_target=target is not None, raised=result.failure.raised or None
-    )
-    return dataclasses.replace(result, failure=dataclasses.replace(result.failure, reproduced=shown))
+def _with_scripts_run(results: dict[str, LawResult], implementation: Any, target: str | None) -> dict[str, LawResult]:
+    """The results, with what became of each failure's script."""
+    failures = {law_id: result.failure for law_id, result in results.items() if result.failure is not None}
+    judging = {law_id: failure for law_id, failure in failures.items() if failure.judges}
+    with _calm_torch():
+        shown = reproduced(tuple(judging.values()), implementation, has_target=target is not None)
+    run = {
+        law_id: dataclasses.replace(results[law_id], failure=dataclasses.replace(failure, reproduced=shows))
+        for (law_id, failure), shows in zip(judging.items(), shown, strict=True)
+    }
+    return results | run
 
 
 class Trial:

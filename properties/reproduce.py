@@ -1,37 +1,79 @@
-"""Run a failure's script, as the person who reads it would, and say whether it showed the failure."""
+"""Run failures' scripts, as the person who reads one would, and say of each whether it showed its failure."""
 
 import contextlib
 import io
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 
+from sdtps_ref.properties.certificate import Failure
 from sdtps_ref.properties.script import REPRODUCED
 
-SECONDS = 120  # one failing case takes milliseconds; the rest is torch's import
+SECONDS = 60  # for one script; a failing case takes milliseconds, the rest is torch's import
 
-
-def reproduces(script: str, implementation: object, *, has_target: bool, raised: str | None) -> bool:
-    """Whether `script` shows its failure: it prints so, or, where the implementation raised, raises `raised` again.
-
-    With a target it runs in an interpreter of its own; an implementation given as an object exists in
-    this one only, so its script runs here.
-    """
-    if has_target:
-        try:
-            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            return False
-        said = done.stderr if raised else done.stdout
-        lines = said.strip().splitlines()
-        return bool(lines) and (raised in lines[-1] if raised else lines[-1] == REPRODUCED)
-
-    said_here = io.StringIO()
+# Runs in an interpreter that has only torch and the implementation. One interpreter for all scripts, because
+# its import of torch takes a hundred times as long as a script; each script has names of its own.
+RUNNER = """
+import contextlib, io, json, sys
+for script in json.load(sys.stdin):
+    said, raised = io.StringIO(), ""
     try:
-        with contextlib.redirect_stdout(said_here), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(said):
+            exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})
+    except SystemExit:
+        pass
+    except BaseException as error:
+        raised = type(error).__name__
+    print(json.dumps([said.getvalue(), raised]), flush=True)
+"""
+
+
+def reproduced(failures: Sequence[Failure], implementation: object, *, has_target: bool) -> list[bool]:
+    """Of each failure, whether its script prints that it is there, or raises again what the implementation raised.
+
+    With a target the scripts run in an interpreter of their own; an implementation given as an object
+    exists in this one only, so they run here. A script that takes its interpreter down showed nothing.
+    """
+    if not failures:
+        return []
+    scripts = [failure.script for failure in failures]
+    outcomes = _run_elsewhere(scripts) if has_target else [_run_here(script, implementation) for script in scripts]
+    outcomes += [("", "")] * (len(failures) - len(outcomes))
+    return [_shows(failure, *outcome) for failure, outcome in zip(failures, outcomes, strict=True)]
+
+
+def _shows(failure: Failure, said: str, raised: str) -> bool:
+    if failure.raised:
+        return raised == failure.raised
+    return said.strip().endswith(f"\n{REPRODUCED}")
+
+
+def _run_elsewhere(scripts: list[str]) -> list[tuple[str, str]]:
+    command = [sys.executable, "-c", RUNNER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            printed, _ = process.communicate(json.dumps(scripts), timeout=SECONDS * len(scripts))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            printed, _ = process.communicate()
+    outcomes = []
+    for line in printed.splitlines():
+        with contextlib.suppress(ValueError, TypeError):  # what an implementation prints past redirect_stdout
+            said, raised = json.loads(line)
+            outcomes.append((str(said), str(raised)))
+    return outcomes
+
+
+def _run_here(script: str, implementation: object) -> tuple[str, str]:
+    said, raised = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
             exec(compile(script, "<script of a failure>", "exec"), {"implementation": implementation})
     except SystemExit:
         pass
     except Exception as error:
-        return raised is not None and type(error).__name__ == raised
-    lines = said_here.getvalue().strip().splitlines()
-    return bool(lines) and lines[-1] == REPRODUCED
+        raised = type(error).__name__
+    return said.getvalue(), raised

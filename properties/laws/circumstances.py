@@ -17,17 +17,17 @@ from sdtps_ref.properties.laws.shape import follows_inputs
 from sdtps_ref.properties.probe import Probe
 from sdtps_ref.properties.running import deterministically, train_step, under_autocast
 
-META = (Case(2, 6, 3, 4, 2, device="meta"), Case(2, 6, 3, 4, 2, device="meta", training=False))
+META = (Case(2, 6, 3, 8, 2, device="meta"), Case(2, 6, 3, 4, 2, device="meta", training=False))
 # Scores within a few units of each other and far from zero, then far from each other.
 NEAR = (10000.0, 10001.0, 9999.0, 10002.0, 9998.0, 10003.0)
 FAR = (1e8, -1e8, 2e4, -3e4, 5e6, 7e7)
 LARGE = (
-    Case(1, 6, 3, 4, 2, drawn=NEAR),
-    Case(1, 6, 3, 4, 2, dtype="float64", drawn=NEAR, training=False),
-    Case(1, 6, 3, 4, 2, tau=0.1, drawn=FAR),
-    Case(3, 12, 5, 4, 2, scores="huge"),
-    Case(2, 12, 5, 4, 2, scores="huge", dtype="bfloat16"),
-    Case(1, 12, 5, 4, 2, scores="huge", dtype="float16"),
+    Case(1, 6, 3, 8, 2, drawn=NEAR),
+    Case(1, 6, 3, 8, 2, dtype="float64", drawn=NEAR, training=False),
+    Case(1, 6, 3, 8, 2, tau=0.1, drawn=FAR),
+    Case(3, 12, 5, 8, 2, scores="huge"),
+    Case(2, 12, 5, 8, 2, scores="huge", dtype="bfloat16"),
+    Case(1, 12, 5, 8, 2, scores="huge", dtype="float16"),
 )
 LAYOUTS = ("transposed", "channels_first", "sliced", "expanded", "one_channel")
 ROUNDING = 1e-4  # times the largest token: sums in another order

@@ -57,6 +57,10 @@ class Plain(GuidedSteps):
         weights = score.masked_fill(hard > 0.5, -torch.inf).softmax(-1)
         return weights.unsqueeze(1) @ tokens
 
+    def extra_of_nothing(self, tokens: Tensor) -> Tensor:
+        """The extra token where nothing is dropped: B 1 C."""
+        return torch.zeros_like(tokens[:, :1])
+
     def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
         """All of the above."""
         noise = self.noise(score) if training else torch.zeros_like(score)
@@ -69,7 +73,7 @@ class Plain(GuidedSteps):
             decision=decision,
             keep_indices=indices,
             selected_decision=self.selected(decision, indices),
-            extra_token=self.extra(tokens, score, hard) if some_dropped else torch.zeros_like(tokens[:, :1]),
+            extra_token=self.extra(tokens, score, hard) if some_dropped else self.extra_of_nothing(tokens),
         )
 
     # Aggregation, step by step.

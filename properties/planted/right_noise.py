@@ -35,18 +35,6 @@ class NoiseWithSmallEpsilon(Plain):
 
 
 @variant
-class NoiseOfAGeneratorOfItsOwn(Plain):
-    """torch's global generator seeds nothing here: no two calls draw the same, whatever the seed."""
-
-    def __init__(self) -> None:
-        self.generator = torch.Generator().manual_seed(0)
-
-    def noise(self, score: Tensor) -> Tensor:
-        uniform = torch.rand(score.shape, dtype=torch.float32, generator=self.generator).to(score.device)
-        return -torch.log(-torch.log(uniform.clamp(1e-30, 1 - 1e-7))).to(score.dtype)
-
-
-@variant
 class SoftMaskInFloat32(Plain):
     """The softmax in float32, whatever the score's dtype."""
 

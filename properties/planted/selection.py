@@ -165,5 +165,5 @@ class ExtraOfAll(Plain):
 class ExtraOfNothingIsNaN(Plain):
     """K = N: a softmax over minus infinities."""
 
-    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
-        return score.masked_fill(hard > 0.5, -torch.inf).softmax(-1).unsqueeze(1) @ tokens
+    def extra_of_nothing(self, tokens: Tensor) -> Tensor:
+        return torch.full_like(tokens[:, :1], -torch.inf).softmax(-1)

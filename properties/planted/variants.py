@@ -195,7 +195,9 @@ class Queries(nn.Module):
 
 @variant
 class BareSelection(Plain):
-    """Two attributes, and none of the optional ones."""
+    """Two attributes, and none of the optional ones; `Plain`'s model and modalities would want the extra token."""
+
+    multimodal = model = None  # type: ignore[assignment]
 
     def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
         return BareSelector(self, keep, tau)
@@ -212,7 +214,9 @@ class BareSelector(Selector):
 
 @variant
 class Closures(Plain):
-    """Functions instead of modules: nothing to switch, so the noise is always on."""
+    """Functions instead of modules: nothing to switch, so the noise is always on. A model is a module."""
+
+    multimodal = model = None  # type: ignore[assignment]
 
     def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Callable[[Tensor, Tensor], Selection]:
         def select(tokens: Tensor, score: Tensor) -> Selection:

@@ -174,7 +174,7 @@ class Trial:
 
     def run(self, profile: Profile, seed: int, device: str) -> None:
         """Try the corners, then `profile.examples` drawn cases; keep the smallest failure."""
-        for corner in self.law.domain.corners(device):
+        for corner in self.law.domain.corners(device, seed):
             try:
                 self.once(corner)
             except (Violation, SubjectError):

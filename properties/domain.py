@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sdtps_ref.properties.case import DTYPES, LAYOUTS, SCORE_KINDS, TOKEN_KINDS, Case
 
+SEED_STEP = 1000  # cases and cotangents count up from their seed; the next run's values lie beyond all of them
 TILE_EDGES = (31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
 TAUS = (1.0, 0.5, 2.0, 0.1, 5.0)
 # Multiples of 8: published code takes int(0.2 * C) hidden units, C // 4, or C / heads, and a layer of none of them
@@ -81,11 +82,14 @@ class Domain:
         overflows = clipped.dtype == "float16" and clipped.scores == "huge"
         return replace(clipped, tau=max(clipped.tau, 1.0)) if overflows else clipped
 
-    def corners(self, device: str = "cpu") -> list[Case]:
-        """CORNERS, moved into this domain, each once; or the fixed cases."""
+    def corners(self, device: str = "cpu", seed: int = 0) -> list[Case]:
+        """CORNERS, moved into this domain, each once; or the fixed cases. Another `seed` gives other values."""
         cases = self.fixed or tuple(self.clip(case) for case in CORNERS)
-        here = (replace(case, device=device) if case.device == "cpu" else case for case in cases)
-        return list(dict.fromkeys(here))
+        moved = (
+            replace(case, device=device if case.device == "cpu" else case.device, seed=case.seed + SEED_STEP * seed)
+            for case in cases
+        )
+        return list(dict.fromkeys(moved))
 
     @st.composite
     @staticmethod

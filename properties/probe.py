@@ -78,7 +78,7 @@ class Probe:
         training = case.training if training is None else training
         key = (method, training, *arguments.items())
         if fresh or key not in self._built:
-            torch.manual_seed(case.seed)
+            seed_torch(case.seed)
             self.script.define_build(method, arguments)
             name = self.script.last
             built = self._run(f"{method}(...)", getattr(self.implementation, method), **arguments)
@@ -127,7 +127,7 @@ class Probe:
         """Call something of the implementation's, with the global generator seeded first. named: keyword arguments."""
         named = named or {}
         if seed is not None:
-            torch.manual_seed(self.case.seed + seed)
+            seed_torch(self.case.seed + seed)
         self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed, named)
         result = self._run(self.script.shown(function), function, *arguments, **named)
         self.script.name(result, self.script.last)
@@ -220,6 +220,13 @@ class Probe:
 
 def _gradients(output: Tensor, sources: list[Tensor]) -> tuple[Tensor | None, ...]:
     return torch.autograd.grad(output, sources, retain_graph=True, allow_unused=True)
+
+
+def seed_torch(seed: int) -> None:
+    """What `torch.manual_seed` does, as far as there are devices: it keeps a stack trace for each that is absent."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _first_line(error: BaseException) -> str:

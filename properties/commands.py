@@ -11,6 +11,7 @@ from rich.text import Text
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties import target as targets
 from sdtps_ref.properties.certify import PROFILES, check_implementation
+from sdtps_ref.properties.false_alarms import run_false_alarms
 from sdtps_ref.properties.law import all_laws, select_laws
 from sdtps_ref.properties.report import law_line, print_summary
 from sdtps_ref.properties.selftest import run_selftest
@@ -88,6 +89,10 @@ def explain(arguments: list[str]) -> int:
 def selftest(arguments: list[str]) -> int:
     """Run every law on every planted fault and on right implementations; print the kill matrix."""
     parser = argparse.ArgumentParser(prog="sdtps selftest", description=selftest.__doc__)
-
-    parser.parse_args(arguments)
-    return run_selftest()
+    parser.add_argument("--seeds", type=int, metavar="N", help="instead, count false alarms: right ones, N seeds each")
+    options = parser.parse_args(arguments)
+    if options.seeds is None:
+        return run_selftest()
+    if options.seeds < 1:
+        parser.error(f"given --seeds {options.seeds}; accepted: 1 or more")
+    return run_false_alarms(options.seeds)

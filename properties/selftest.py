@@ -34,8 +34,7 @@ def kill_matrix(console: Console | None = None, *, whole: bool = True) -> Matrix
     whole: every law on every one of them, on all cores, compiling the right ones too: minutes. Otherwise
     a fault meets the law that names it and what that rests on, and nothing is compiled that no fault asks for.
     """
-    plant_all()
-    right = ["plain", *VARIANTS, *REFERENCES]
+    right = right_names()
     everyone = [*FAULTS, *right]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         results = pool.map(partial(judge_planted, whole=whole), everyone)
@@ -53,10 +52,21 @@ def judge_planted(name: str, *, whole: bool) -> Certificate:
         named = {FAULTS[name].kills} & set(all_laws())
         laws = [*stages, *named] if whole else sorted(named)
         return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False)
-    made = {"plain": Plain, **VARIANTS, **REFERENCES}[name]
-    compiles = whole and not getattr(made, "eager_only", False)
+    right = make_right(name)
+    compiles = whole and not getattr(right, "eager_only", False)
     profile = replace(PROFILE, budgets=ALL_BUDGETS) if compiles else PROFILE
-    return check_implementation(made(), profile=profile, laws=stages, reproduce=False)
+    return check_implementation(right, profile=profile, laws=stages, reproduce=False)
+
+
+def right_names() -> list[str]:
+    """The right implementations: the plain one, its variants, and the reference with both masks."""
+    plant_all()
+    return ["plain", *VARIANTS, *REFERENCES]
+
+
+def make_right(name: str) -> Any:
+    """The right implementation of that name."""
+    return {"plain": Plain, **VARIANTS, **REFERENCES}[name]()
 
 
 def _watched(results: Iterator[Certificate], total: int, console: Console | None) -> Iterable[Certificate]:

@@ -1,0 +1,70 @@
+"""How often a right implementation is accused: every right one, under many seeds, and what that bounds."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from math import comb
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from sdtps_ref.properties.certify import PROFILES, check_implementation
+from sdtps_ref.properties.planted.plain import plant_all
+from sdtps_ref.properties.selftest import make_right, right_names
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """A right implementation refused: by which law, under which seed, saying what."""
+
+    name: str
+    seed: int
+    law: str
+    message: str
+
+
+def accusations(name: str, seed: int) -> list[Accusation]:
+    """The MUST laws that refuse the right implementation `name` in profile quick under `seed`."""
+    torch.set_num_threads(1)
+    plant_all()
+    profile = replace(PROFILES["quick"], shrink=False)
+    certificate = check_implementation(make_right(name), profile=profile, seed=seed, reproduce=False)
+    return [
+        Accusation(name, seed, result.id, result.failure.message if result.failure else result.reason)
+        for result in certificate.laws
+        if result.refuses
+    ]
+
+
+def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """Clopper-Pearson: the largest rate under which `failures` or fewer of `trials` still happen with 1 - confidence."""
+    low, high = failures / trials, 1.0
+    for _ in range(60):
+        rate = (low + high) / 2
+        happens = sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(failures + 1))
+        low, high = (rate, high) if happens > 1 - confidence else (low, rate)
+    return high
+
+
+def run_false_alarms(seeds: int) -> int:
+    """Print every accusation and the bound on their rate. Returns 0, or 1 where there was one."""
+    console = Console(highlight=False, markup=False)
+    runs = [(name, seed) for name in right_names() for seed in range(seeds)]
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        names, numbers = zip(*runs, strict=True)
+        results = pool.map(accusations, names, numbers, chunksize=8)
+        found = [each for result in track(results, "judging right ones", total=len(runs)) for each in result]
+    for each in found:
+        console.print(f"{each.name}, seed {each.seed}: {each.law}: {each.message}", soft_wrap=True)
+    accused = len({(each.name, each.seed) for each in found})
+    console.print(
+        f"{accused} of {len(runs)} runs of right implementations refused ({len(right_names())} implementations, "
+        f"{seeds} seeds, profile quick): at most {upper_bound(accused, len(runs)):.2%} with {CONFIDENCE:.0%} confidence "
+        "(Clopper-Pearson)",
+        soft_wrap=True,
+    )
+    return 1 if found else 0

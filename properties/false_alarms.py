@@ -41,7 +41,7 @@ def accusations(name: str, seed: int) -> list[Accusation]:
 
 
 def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """Clopper-Pearson: the largest rate under which `failures` or fewer of `trials` still happen with 1 - confidence."""
+    """Clopper-Pearson: the largest rate at which `failures` or fewer of `trials` happen with 1 - confidence."""
     low, high = failures / trials, 1.0
     for _ in range(60):
         rate = (low + high) / 2
@@ -61,10 +61,10 @@ def run_false_alarms(seeds: int) -> int:
     for each in found:
         console.print(f"{each.name}, seed {each.seed}: {each.law}: {each.message}", soft_wrap=True)
     accused = len({(each.name, each.seed) for each in found})
+    bound = upper_bound(accused, len(runs))
     console.print(
-        f"{accused} of {len(runs)} runs of right implementations refused ({len(right_names())} implementations, "
-        f"{seeds} seeds, profile quick): at most {upper_bound(accused, len(runs)):.2%} with {CONFIDENCE:.0%} confidence "
-        "(Clopper-Pearson)",
+        f"{accused} of {len(runs)} runs refused ({len(right_names())} right implementations, {seeds} seeds, profile "
+        f"quick): at most {bound:.2%} of runs, with {CONFIDENCE:.0%} confidence (Clopper-Pearson)",
         soft_wrap=True,
     )
     return 1 if found else 0

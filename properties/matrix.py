@@ -1,0 +1,36 @@
+"""The kill matrix as README shows it: each law beside the planted faults that it must kill."""
+
+from pathlib import Path
+
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.law import all_laws
+from sdtps_ref.properties.planted.plain import FAULTS, plant_all
+from sdtps_ref.properties.selftest import right_names
+
+BEGIN = "<!-- kill matrix: written by `sdtps selftest --readme README.md` -->"
+END = "<!-- end of the kill matrix -->"
+
+
+def markdown() -> str:
+    """A row a law. That each fault is killed by its law is what the selftest and the tests prove."""
+    plant_all()
+    rows = [f"{len(FAULTS)} planted faults, {len(all_laws())} laws, {len(right_names())} right implementations.", ""]
+    rows += ["| law | level | must kill |", "|---|---|---|"]
+    for law_id, law in sorted(all_laws().items()):
+        faults = ", ".join(sorted(name for name, planted in FAULTS.items() if planted.kills == law_id))
+        rows.append(f"| `{law_id}` | {law.level} | {faults} |")
+    return "\n".join(rows)
+
+
+def inserted(text: str) -> str:
+    """`text` with the matrix between its markers. Raises InvalidInput where they are missing."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InvalidInput.given("a text without the markers", f"one with the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n{markdown()}\n{END}{after}"
+
+
+def write_into(path: Path) -> None:
+    """Renew the matrix in the file at `path`."""
+    path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -85,8 +85,8 @@ def _check_case(
         report.mismatches.append(Mismatch(case, dtype, f"raised {type(error).__name__}: {first}"))
         return
     report.checked += 1
-    for reason in found.left_out:
-        report.unchecked[reason] += 1
+    for left_out in found.left_out:
+        report.unchecked[left_out] += 1
     for name, actual in found.outputs.items():
         output = found.instead.get(name) or case.expected.get(name)
         if output is not None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -22,7 +23,7 @@ def golden(arguments: list[str]) -> int:
     summary, _, exits = (golden.__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="sdtps golden", description=summary, epilog=exits.strip())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    folder = {"type": Path, "default": vectors.FOLDER, "metavar": "FOLDER"}
+    folder: dict[str, Any] = {"type": Path, "default": vectors.FOLDER, "metavar": "FOLDER"}
 
     generate = commands.add_parser("generate", help="write the vectors, the same to the last byte on every machine")
     generate.add_argument("--vectors", **folder, help="where to (default: this package's own)")

@@ -55,8 +55,8 @@ def _output_differences(where: str, was: Mapping[str, Any], now: Mapping[str, An
         before, after = was.get(part), now.get(part)
         if before == after:
             continue
-        is_list = part in (*FORMATS, "exact") and isinstance(before, list) and isinstance(after, list)
-        if is_list and len(before) == len(after):
+        numbers = part in (*FORMATS, "exact")
+        if numbers and isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
             yield f"{where} {part}: {_units(before, after, 'float64' if part == 'exact' else part)}"
         else:
             yield f"{where} {part}: was {_short(before)}, is {_short(after)}"

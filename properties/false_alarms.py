@@ -51,20 +51,29 @@ def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> f
 
 
 def run_false_alarms(seeds: int) -> int:
-    """Print every accusation and the bound on their rate. Returns 0, or 1 where there was one."""
+    """Print every accusation as it comes, then the bound on their rate. Returns 0, or 1 where there was one.
+
+    Seed by seed, so that an interrupted count is a whole one of fewer seeds.
+    """
     console = Console(highlight=False, markup=False)
-    runs = [(name, seed) for name in right_names() for seed in range(seeds)]
+    names = right_names()
+    runs = [(name, seed) for seed in range(seeds) for name in names]
+    judged = accused = 0
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        names, numbers = zip(*runs, strict=True)
-        results = pool.map(accusations, names, numbers, chunksize=8)
-        found = [each for result in track(results, "judging right ones", total=len(runs)) for each in result]
-    for each in found:
-        console.print(f"{each.name}, seed {each.seed}: {each.law}: {each.message}", soft_wrap=True)
-    accused = len({(each.name, each.seed) for each in found})
-    bound = upper_bound(accused, len(runs))
+        results = pool.map(accusations, *zip(*runs, strict=True))
+        try:
+            for found in track(results, "judging right ones", total=len(runs), console=console, transient=True):
+                judged, accused = judged + 1, accused + bool(found)
+                for each in found:
+                    console.print(f"{each.name}, seed {each.seed}: {each.law}: {each.message}", soft_wrap=True)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            if not judged:
+                return 1
     console.print(
-        f"{accused} of {len(runs)} runs refused ({len(right_names())} right implementations, {seeds} seeds, profile "
-        f"quick): at most {bound:.2%} of runs, with {CONFIDENCE:.0%} confidence (Clopper-Pearson)",
+        f"{accused} of {judged} runs refused ({len(names)} right implementations, {judged // len(names)} seeds, "
+        f"profile quick): at most {upper_bound(accused, judged):.2%} of runs, with {CONFIDENCE:.0%} confidence "
+        "(Clopper-Pearson)",
         soft_wrap=True,
     )
-    return 1 if found else 0
+    return 1 if accused else 0

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sdtps_ref.aggregation import Mask, TokenAggregation
 from sdtps_ref.branches import TwoBranchSDTPS
 from sdtps_ref.decision import hard_mask, keep_indices, soft_mask, straight_through
-from sdtps_ref.multimodal import MultiModalSDTPS
+from sdtps_ref.multimodal import ModalityBranch, MultiModalSDTPS
 from sdtps_ref.noise import gumbel_from_uniform
 from sdtps_ref.scoring import ScorePredictor, combine_scores, dot_relevance
 
@@ -92,6 +92,7 @@ class MultiModal(nn.Module):
     def load_weights(self, weights: Mapping[str, Weights], score_weights: Mapping[str, Weights]) -> None:
         """By modality: the weights of its aggregation and of its score predictor."""
         for name, branch in zip(self.sdtps.modalities, self.sdtps.branches, strict=True):
+            assert isinstance(branch, ModalityBranch)
             load(branch.aggregation, weights[name], SLOT_WEIGHTS)
             load(branch.predictor, score_weights[name], SCORE_WEIGHTS)
 

@@ -67,7 +67,8 @@ def right_names() -> list[str]:
 
 def make_right(name: str) -> Any:
     """The right implementation of that name."""
-    return {"plain": Plain, **VARIANTS, **REFERENCES}[name]()
+    made: dict[str, Callable[[], Any]] = {"plain": Plain, **VARIANTS, **REFERENCES}
+    return made[name]()
 
 
 def _watched(results: Iterator[Certificate], total: int, console: Console | None) -> Iterable[Certificate]:

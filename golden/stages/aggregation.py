@@ -13,7 +13,7 @@ from sdtps_ref.golden.vectors import Tolerance
 from sdtps_ref.properties import oracle
 
 # Two of each: what is seen once may be an accident of the values.
-SIZES = (
+SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("an ordinary aggregation", "Ordinary", {"B": 2, "K": 5, "C": 10, "M": 3}),
     ("one sample", "OneSample", {"B": 1, "K": 4, "C": 10, "M": 2}),
     ("as many samples as tokens", "SquareBatch", {"B": 4, "K": 4, "C": 5, "M": 2}),

@@ -1,6 +1,7 @@
 """The multi-modal form: every modality selects among its own tokens, guided by its own feature and the others'."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from mpmath import mpf
@@ -13,7 +14,7 @@ from sdtps_ref.golden.tape import numbers, total
 from sdtps_ref.golden.vectors import Tolerance
 from sdtps_ref.properties import oracle, oracle_scoring
 
-SIZES = (
+SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("rgb, near and thermal infrared", "Ordinary", {"B": 2, "N": 6, "K": 3, "C": 8, "M": 2}),
     ("one sample", "OneSample", {"B": 1, "N": 7, "K": 4, "C": 8, "M": 3}),
     ("as many samples as tokens", "SquareBatch", {"B": 4, "N": 4, "K": 2, "C": 8, "M": 1}),

@@ -15,7 +15,7 @@ from sdtps_ref.properties import oracle_scoring
 
 FLOOR = 1e-3  # of a spread, and of a norm: far below those of every case that is not flagged for it
 RELEVANCES = ("sparse", "dense", "image")
-SIZES = (
+SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("an ordinary score", "Ordinary", {"B": 2, "N": 6, "C": 8}),
     ("one sample", "OneSample", {"B": 1, "N": 7, "C": 8}),
     ("as many samples as tokens", "SquareBatch", {"B": 4, "N": 4, "C": 8}),

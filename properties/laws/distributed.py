@@ -123,9 +123,9 @@ def _expect_sum_of_halves(
         added = torch.stack([part[name] for part in parts]).sum(0)
         if (added - single[name]).abs().amax() <= tolerances[name]:
             continue
-        whole = joined.written_gradient(parameter)
+        written = joined.written_gradient(parameter)
         sum_of_parts = " + ".join(one.written_gradient(parameter) for one in passes)
-        check = f"({sum_of_parts} - {whole}).abs().max() <= {tolerances[name]!r}"
+        check = f"({sum_of_parts} - {written}).abs().max() <= {tolerances[name]!r}"
         _expect_same("summed over two halves of the batch", name, added, single[name], tolerances[name], check)
 
 

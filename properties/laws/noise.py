@@ -81,6 +81,7 @@ def is_independent(probe: Probe) -> None:
         if found is None:
             return
         probe.findings["noise"] = found.looks
+    assert found is not None  # there is a seed to try
     raise found.violation
 
 
@@ -104,6 +105,7 @@ def is_gumbel(probe: Probe) -> None:
             probe.findings["noise"] = "Gumbel(0, 1)"
             return
         probe.findings["noise"] = found.looks
+    assert found is not None  # there is a seed to try
     raise found.violation
 
 

@@ -144,7 +144,7 @@ def score_order_is_all_that_matters(probe: Probe) -> None:
 
 def _outputs(probe: Probe, tokens: Tensor, score: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
     """Whatever the implementation makes of these inputs."""
-    found = {}
+    found: dict[str, Tensor] = {}
     if "selector" in probe.methods:
         selection = probe.select(tokens, score, seed=seed)
         found |= {"decision": selection.decision, "selected_tokens": selection.selected_tokens}

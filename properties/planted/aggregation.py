@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Plain, fault
 
 
@@ -80,7 +80,7 @@ class ReshapeOfTheLogits(Plain):
 class DecisionNotPassedOn(Plain):
     """The pipeline aggregates without D."""
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         return aggregate(selection.selected_tokens, None)
 
 
@@ -88,7 +88,7 @@ class DecisionNotPassedOn(Plain):
 class DecisionDetached(Plain):
     """The pipeline passes D on without its gradient."""
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         return aggregate(selection.selected_tokens, selection.selected_decision.detach())
 
 
@@ -96,7 +96,7 @@ class DecisionDetached(Plain):
 class WiredInOrderOfPosition(Plain):
     """The pipeline pairs tokens in order of score with D in order of position."""
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         by_position = selection.keep_indices.sort(dim=-1).values
         return aggregate(selection.selected_tokens, selection.decision.gather(-1, by_position))
 
@@ -114,7 +114,7 @@ class DecisionMasksTwice(Plain):
 class DecisionGatesTheTokens(Plain):
     """D multiplies the tokens, not the softmax's mask."""
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         gated = selection.selected_tokens * selection.selected_decision.unsqueeze(-1)
         return aggregate(gated, None)
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 
 BATCH = 4  # of the model's own inputs
 
@@ -47,15 +47,15 @@ class GuidedSteps:
 
     def select_each(
         self, selectors: Mapping[str, nn.Module], tokens: Mapping[str, Tensor], scores: Mapping[str, Tensor]
-    ) -> dict[str, Selection]:
+    ) -> dict[str, Chosen]:
         """Every modality's own selection."""
         return {name: selectors[name](tokens[name], scores[name]) for name in selectors}
 
-    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+    def wire_modality(self, name: str, selections: Mapping[str, Chosen], pool: Callable[..., Tensor]) -> Tensor:
         """A modality's slots, B M C."""
         return pool(selections[name].selected_tokens, selections[name].selected_decision)
 
-    def finish(self, slots: Tensor, selection: Selection) -> Tensor:
+    def finish(self, slots: Tensor, selection: Chosen) -> Tensor:
         """The slots, then the extra token: B M+1 C."""
         return torch.cat([slots, selection.extra_token], dim=1)
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Plain, fault
 
 
@@ -22,7 +22,7 @@ class NamesInTheCode(Plain):
 class NoExtraTokenWhereNothingIsDropped(Plain):
     """The extra token is appended only where there is something to put into it."""
 
-    def finish(self, slots: Tensor, selection: Selection) -> Tensor:
+    def finish(self, slots: Tensor, selection: Chosen) -> Tensor:
         return slots if selection.decision.all() else super().finish(slots, selection)
 
 
@@ -30,7 +30,7 @@ class NoExtraTokenWhereNothingIsDropped(Plain):
 class ModalitiesWithoutDecision(Plain):
     """The aggregators of the modalities get no D; the extra token hides it."""
 
-    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+    def wire_modality(self, name: str, selections: Mapping[str, Chosen], pool: Callable[..., Tensor]) -> Tensor:
         return pool(selections[name].selected_tokens, None)
 
 
@@ -38,7 +38,7 @@ class ModalitiesWithoutDecision(Plain):
 class LastModalityWithoutDecision(Plain):
     """One of three was forgotten."""
 
-    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+    def wire_modality(self, name: str, selections: Mapping[str, Chosen], pool: Callable[..., Tensor]) -> Tensor:
         decision = selections[name].selected_decision
         return pool(selections[name].selected_tokens, decision.detach() if name == "tir" else decision)
 
@@ -47,7 +47,7 @@ class LastModalityWithoutDecision(Plain):
 class DecisionOfTheLastModality(Plain):
     """A variable of the first loop is used in the second: everybody is masked by the last one's D."""
 
-    def wire_modality(self, name: str, selections: Mapping[str, Selection], pool: Callable[..., Tensor]) -> Tensor:
+    def wire_modality(self, name: str, selections: Mapping[str, Chosen], pool: Callable[..., Tensor]) -> Tensor:
         last = list(selections.values())[-1]
         return pool(selections[name].selected_tokens, last.selected_decision)
 
@@ -75,9 +75,9 @@ class OneNoiseForAllModalities(Plain):
 
     def select_each(
         self, selectors: Mapping[str, nn.Module], tokens: Mapping[str, Tensor], scores: Mapping[str, Tensor]
-    ) -> dict[str, Selection]:
+    ) -> dict[str, Chosen]:
         start = torch.get_rng_state()
-        found = {}
+        found: dict[str, Chosen] = {}
         for name in selectors:
             torch.set_rng_state(start)
             found |= super().select_each({name: selectors[name]}, tokens, scores)

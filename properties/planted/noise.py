@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Plain, fault
 
 
@@ -180,7 +180,7 @@ class NoiseSharedAcrossTokens(Plain):
 class NoiseInEval(Plain):
     """F.gumbel_softmax and the like, which do not ask for the mode."""
 
-    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
         return super().select(tokens, score, keep, tau, True)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.guided import GuidedSteps
 
 
@@ -61,14 +61,14 @@ class Plain(GuidedSteps):
         """The extra token where nothing is dropped: B 1 C."""
         return torch.zeros_like(tokens[:, :1])
 
-    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
         """All of the above."""
         noise = self.noise(score) if training else torch.zeros_like(score)
         indices = self.choose(score, noise, keep)
         hard = self.hard(score, indices)
         decision = self.join(hard, self.soft(score, noise, tau, keep))
         some_dropped = keep < score.shape[-1]
-        return Selection(
+        return Chosen(
             selected_tokens=self.gather(tokens, indices),
             decision=decision,
             keep_indices=indices,
@@ -98,7 +98,7 @@ class Plain(GuidedSteps):
             logits = self.mask(logits, decision)
         return self.weights(logits) @ tokens
 
-    def wire(self, selection: Selection, aggregate: Callable[..., Tensor]) -> Tensor:
+    def wire(self, selection: Chosen, aggregate: Callable[..., Tensor]) -> Tensor:
         """How the pipeline hands the selection to the aggregation."""
         return aggregate(selection.selected_tokens, selection.selected_decision)
 
@@ -109,7 +109,7 @@ class Plain(GuidedSteps):
         if not 1 <= keep <= num_tokens:
             raise ValueError(f"keep must be from 1 to {num_tokens}, but is {keep}")
 
-    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> "Selector":
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
         """As the contract has it."""
         self.check(num_tokens, keep)
         return Selector(self, keep, tau)
@@ -118,7 +118,9 @@ class Plain(GuidedSteps):
         """As the contract has it."""
         return Aggregator(self, dim, slots)
 
-    def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> "Pipeline":
+    def pipeline(
+        self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """As the contract has it."""
         return Pipeline(self, Selector(self, keep, tau), Aggregator(self, dim, slots))
 
@@ -142,7 +144,9 @@ class Aggregator(nn.Module):
         super().__init__()
         self.steps = steps
         hidden = max(4, dim // 5)
-        self.layers = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, slots))
+        self.layers: nn.Module = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, slots)
+        )
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, tokens: Tensor, decision: Tensor | None = None) -> Tensor:

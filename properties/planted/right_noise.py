@@ -67,4 +67,4 @@ class AutogradFunctionStraightThrough(Plain):
     """A torch.autograd.Function."""
 
     def join(self, hard: Tensor, soft: Tensor) -> Tensor:
-        return _Through.apply(hard, soft)  # type: ignore[no-any-return]
+        return _Through.apply(hard, soft)

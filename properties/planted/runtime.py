@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Aggregator, Plain, fault, variant
 
 INDUCTOR_SCATTERS_WRONGLY = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) <= (2, 13)  # as far as tried
@@ -16,7 +16,7 @@ INDUCTOR_SCATTERS_WRONGLY = tuple(map(int, re.findall(r"\d+", torch.__version__)
 class ScoreCentredInPlace(Plain):
     """sub_ on the score that the caller still holds."""
 
-    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
         score.data.sub_(score.data.mean(-1, keepdim=True))
         return super().select(tokens, score, keep, tau, training)
 
@@ -51,12 +51,14 @@ class MaskCachedByShape(Plain):
 class RunningMean(nn.Module):
     """A selector that subtracts the mean score of the batches it has seen in training."""
 
+    mean_score: Tensor
+
     def __init__(self, selector: nn.Module):
         super().__init__()
         self.selector = selector
         self.register_buffer("mean_score", torch.zeros(()))
 
-    def forward(self, tokens: Tensor, score: Tensor) -> Selection:
+    def forward(self, tokens: Tensor, score: Tensor) -> Chosen:
         """tokens: B N C; score: B N."""
         if self.training:
             self.mean_score = 0.9 * self.mean_score + 0.1 * score.detach().mean()
@@ -204,7 +206,7 @@ if INDUCTOR_SCATTERS_WRONGLY:
     class ScatterOfACentredScore(ScatteredMask):
         """The selector takes the mean off the score first, which changes nothing but what inductor makes of it."""
 
-        def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+        def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
             centred = score - score.mean(-1, keepdim=True)
             return super().select(tokens, centred, keep, tau, training)
 
@@ -212,7 +214,7 @@ if INDUCTOR_SCATTERS_WRONGLY:
     class ScatterOfAMinMaxScore(ScatteredMask):
         """The selector min-max normalises the score first, as published implementations do."""
 
-        def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+        def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
             low, high = score.amin(-1, keepdim=True), score.amax(-1, keepdim=True)
             return super().select(tokens, (score - low) / (high - low + 1e-8), keep, tau, training)
 

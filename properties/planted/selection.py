@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Plain, fault
 
 
@@ -87,7 +87,7 @@ class DecisionInOrderOfPosition(Plain):
     def selected(self, decision: Tensor, indices: Tensor) -> Tensor:
         return decision.gather(-1, indices.sort(dim=-1).values)
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         return aggregate(selection.selected_tokens, selection.decision.gather(-1, selection.keep_indices))
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.planted.aggregation import Subtracting
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Aggregator, Pipeline, Plain, Selector, fault
 from sdtps_ref.properties.planted.variants import WholePipeline
 
@@ -64,7 +64,7 @@ class GradientSharedByTheBatch(Plain):
 class PositionsInTheWiring(Plain):
     """The pipeline lets a kept token weigh by where it stood: its weights are still a softmax's."""
 
-    def wire(self, selection: Selection, aggregate):  # type: ignore[no-untyped-def]
+    def wire(self, selection: Chosen, aggregate):  # type: ignore[no-untyped-def]
         places = selection.keep_indices / selection.decision.shape[-1]
         tilted = selection.selected_decision * (1 - 0.5 * places.to(selection.selected_decision))
         return aggregate(selection.selected_tokens, tilted)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.planted.aggregation import Subtracting
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Aggregator, Pipeline, Plain, Selector, variant
 
 
@@ -218,8 +218,8 @@ class Closures(Plain):
 
     multimodal = model = None  # type: ignore[assignment]
 
-    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Callable[[Tensor, Tensor], Selection]:
-        def select(tokens: Tensor, score: Tensor) -> Selection:
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Callable[[Tensor, Tensor], Chosen]:
+        def select(tokens: Tensor, score: Tensor) -> Chosen:
             return self.select(tokens, score, keep, tau, training=True)
 
         return select
@@ -236,5 +236,5 @@ class Closures(Plain):
 class NoiseAlwaysOn(Plain):
     """In eval mode too: warned of, and right."""
 
-    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Selection:
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
         return super().select(tokens, score, keep, tau, training=True)

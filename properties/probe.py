@@ -21,7 +21,7 @@ from sdtps_ref.properties.script import Script
 class SubjectError(Exception):
     """The implementation raised. `original` is what it raised, `during` the call it was raised in."""
 
-    def __init__(self, original: Exception, during: str):
+    def __init__(self, original: BaseException, during: str):
         super().__init__(f"{during} raised {type(original).__name__}: {_first_line(original)}")
         self.original, self.during = original, during
 
@@ -210,7 +210,7 @@ class Probe:
             if self.case.dtype in ("float16", "bfloat16") or not during.endswith("(...)"):
                 raise SubjectError(error, during) from error
             raise Unsupported(f"{during} is not implemented") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
                 raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {_first_line(error)}") from error
             raise SubjectError(error, during) from error

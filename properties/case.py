@@ -66,11 +66,14 @@ class Case:
         return self._draw("tokens")
 
     def recipe(self, name: str) -> str | None:
-        """How a script writes `score` or `tokens` without spelling them out; None for drawn scores."""
-        if name == "score" and self.drawn:
-            return None
+        """How a script writes `score` or `tokens` in their layout; None for drawn scores, which it spells out."""
         drawn = f"draw{self._drawn_from(name)!r}.to({self.device!r}, {self.torch_dtype})"
-        return f"lay_out({drawn}, {self.layout!r})"
+        if name == "score" and self.drawn:
+            if self.layout == "contiguous":
+                return None
+            given = f"torch.tensor({list(self.drawn)}, dtype={self.torch_dtype}, device={self.device!r})"
+            drawn = f"{given}.view({self.batch}, {self.num_tokens})"
+        return drawn if self.layout == "contiguous" else f"lay_out({drawn}, {self.layout!r})"
 
     def _draw(self, name: str) -> Tensor:
         drawn = values.draw(*self._drawn_from(name)).to(self.device, self.torch_dtype)

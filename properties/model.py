@@ -61,7 +61,7 @@ def own_inputs(
     value = inputs.detach().to(probe.case.device, probe.case.torch_dtype if floating else inputs.dtype).clone()
     value.requires_grad_(floating)
     to = f"{probe.case.device!r}, {value.dtype}"
-    probe.script.define_value(short(place), value, f"{place}.detach().to({to}).clone()")
+    probe.script.define_value(short(place), value, f"{place}.detach().to({to}).clone()", needs=())
     return value
 
 

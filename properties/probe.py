@@ -17,6 +17,8 @@ from sdtps_ref.properties.contract import Selection, provided
 from sdtps_ref.properties.law import Unsupported, Violation
 from sdtps_ref.properties.script import Script
 
+LONGEST = 200  # characters of what the implementation raised that a message repeats
+
 
 class SubjectError(Exception):
     """The implementation raised. `original` is what it raised, `during` the call it was raised in."""
@@ -50,6 +52,12 @@ class Probe:
     def tracked_tokens(self) -> Tensor:
         """The case's own tokens, requiring grad."""
         return self.given("tracked_tokens", self.tokens, requires_grad=True, recipe=self.case.recipe("tokens"))
+
+    def given_rows(self, name: str, of: Tensor, first: int, *, requires_grad: bool = False) -> Tensor:
+        """The samples of a named tensor from `first` on, as a view of it."""
+        rows = of[first:].detach().requires_grad_(requires_grad)
+        self.script.define_value(name, rows, f"{self.script.shown(of)}[{first}:].detach()", needs=())
+        return rows
 
     def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
         """Normal values in the shape of `like`, from the case's seed."""
@@ -169,16 +177,12 @@ class Probe:
         One vector product gives a row for every sample at once, which is right wherever samples do not
         depend on each other (`decision.backward_is_softmax` looks, `symmetry.batch_independent` claims it).
         """
-        found = self._run("backward", readings.jacobian, output, source)
-        return self.define("jac", found, readings.jacobian, output, source, helpers=(values.gradient,))
+        return self._derived("jac", readings.jacobian, output, source, helpers=(values.gradient,))
 
     def noise(self, decision: Tensor) -> Tensor:
         """The noise behind `decision`, of which this case's own score is the source: B N, see `noise_behind`."""
-        arguments = (decision, self.score, self.case.tau)
-        found = self._run("backward", readings.noise_behind, *arguments)
-        return self.define(
-            "noise", found, readings.noise_behind, *arguments, helpers=(values.gradient, readings.first_rows)
-        )
+        helpers = (values.gradient, readings.first_rows)
+        return self._derived("noise", readings.noise_behind, decision, self.score, self.case.tau, helpers=helpers)
 
     def define(self, name: str, found: Any, function: Callable[..., Any], *arguments: Any, **helpers: Any) -> Any:
         """Name what `function` of this project made of the arguments, so that the script makes it too."""
@@ -190,6 +194,14 @@ class Probe:
         """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
         rows = [self._run("backward", values.gradient, output, source, cotangent) for cotangent in cotangents]
         return torch.stack(rows, dim=1)
+
+    def _derived(self, name: str, function: Callable[..., Any], *arguments: Any, helpers: tuple[Any, ...]) -> Any:
+        """What `function` of this project makes of the implementation's output; in the script even if it raises."""
+        self.script.define_result(name, function, *arguments, helpers=helpers)
+        last = self.script.last
+        found = self._run("backward", function, *arguments)
+        self.script.name(found, last)
+        return found
 
     def _or_own(self, tokens: Tensor | None, score: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.tokens if tokens is None else tokens, self.score if score is None else score
@@ -230,4 +242,5 @@ def seed_torch(seed: int) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or "no message").splitlines()[0]
+    line = (str(error).strip() or "no message").splitlines()[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -175,17 +175,24 @@ def fault(*, kills: str) -> Callable[[Planted], Planted]:
     """Plant a class as wrong; `kills` is the law that must refuse it."""
 
     def plant(planted: Planted) -> Planted:
-        planted.name, planted.kills = planted.__name__, kills
-        FAULTS[planted.name] = planted
-        return planted
+        planted.kills = kills
+        return _plant(planted, FAULTS)
 
     return plant
 
 
 def variant(planted: Planted) -> Planted:
     """Plant a class as right, though written another way."""
+    return _plant(planted, VARIANTS)
+
+
+def _plant(planted: Planted, where: dict[str, type[Plain]]) -> Planted:
+    """Raises TypeError for a name that is taken: the selftest tells faults and variants apart by nothing else."""
+    taken = FAULTS.get(planted.__name__) or VARIANTS.get(planted.__name__)
+    if taken is not None:
+        raise TypeError(f"{planted.__module__} and {taken.__module__} both plant {planted.__name__}")
     planted.name = planted.__name__
-    VARIANTS[planted.name] = planted
+    where[planted.name] = planted
     return planted
 
 

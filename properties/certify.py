@@ -253,13 +253,15 @@ class Trial:
 
 
 def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
-    check = fault.check if isinstance(fault, Violation) else None
+    check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
     original = fault.original if isinstance(fault, SubjectError) else fault
+    if isinstance(fault, SubjectError):
+        raised = type(original).__name__
     return Failure(
         message=str(fault),
         case=probe.case,
         script=probe.script.render(check, str(fault), loader(target)),
-        raised=type(original).__name__ if isinstance(fault, SubjectError) else "",
-        judges=check is not None or isinstance(fault, SubjectError),
+        raised=raised,
+        judges=check is not None or bool(raised),
         traceback="".join(traceback.format_exception(original)),
     )

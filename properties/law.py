@@ -26,12 +26,13 @@ SECTIONS = ("Why", "Breaks when", "Remedy")
 class Violation(AssertionError):
     """The implementation did not do what the law claims. The message needs no knowledge of the law.
 
-    check: a Python expression over the script's names that is true for a right implementation.
+    check: a Python expression over the script's names that is true for a right implementation. raised: the
+    class of what the script raises, where to raise that is the violation.
     """
 
-    def __init__(self, message: str, check: str | None = None):
+    def __init__(self, message: str, check: str | None = None, raised: str = ""):
         super().__init__(message)
-        self.check = check
+        self.check, self.raised = check, raised
 
 
 class Unsupported(Exception):

@@ -35,7 +35,7 @@ def departure(probe: Probe, noise: Tensor) -> Evidence | None:
     """Against Gumbel(0, 1) behind independent noise (B N, float64, known up to a constant a row)."""
     uniforms = probe.define("uniforms", readings.gumbel_uniforms(noise), readings.gumbel_uniforms, noise)
     if len(uniforms) < 0.9 * len(noise):
-        message = f"noise is finite in {len(uniforms)} of {len(noise)} rows, but should be in all"
+        message = f"noise is finite in {len(uniforms)} of {len(noise)} samples, but should be in all"
         check = f"len({probe.script.shown(uniforms)}) >= {0.9 * len(noise)}"
         return Evidence("infinite", Violation(message, check))
     return _distance(probe, noise, uniforms) or _tails(probe, noise, uniforms)
@@ -48,7 +48,7 @@ def _repetition(probe: Probe, noise: Tensor, again: Tensor) -> Evidence | None:
         return None
     (call, b), (other_call, c) = (divmod(row, len(noise)) for row in repeated)
     if call == other_call:
-        looks, where, why = "the same in several rows", "the same call", "samples share one draw"
+        looks, where, why = "the same in several samples", "the same call", "samples share one draw"
     else:
         looks, where = "the same in several calls", "a call with another seed"
         why = "it is drawn once and kept, or forward seeds the generator"
@@ -63,7 +63,7 @@ def _correlation(probe: Probe, noise: Tensor, again: Tensor) -> Evidence | None:
     b, n = noise.shape[0] // 2, noise.shape[1] // 2
     first, second = probe.script.shown(noise), probe.script.shown(again)
     for what, one, other, expressions in (
-        (f"rows b and b + {b}", noise[:b], noise[b : 2 * b], (f"{first}[:{b}]", f"{first}[{b}:{2 * b}]")),
+        (f"samples b and b + {b}", noise[:b], noise[b : 2 * b], (f"{first}[:{b}]", f"{first}[{b}:{2 * b}]")),
         ("rows 2b and 2b + 1", noise[: 2 * b : 2], noise[1::2], (f"{first}[:{2 * b}:2]", f"{first}[1::2]")),
         (f"tokens n and n + {n}", noise[:, :n], noise[:, n : 2 * n], (f"{first}[:, :{n}]", f"{first}[:, {n}:{2 * n}]")),
         (

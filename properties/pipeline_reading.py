@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from sdtps_ref.properties import fingerprint, values
-from sdtps_ref.properties.law import Violation
+from sdtps_ref.properties.pooling import refuse_no_mean
 from sdtps_ref.properties.probe import Probe
 
 STRUCTURE = 1e-4  # a masked softmax is explained to 1e-11 (1e-5 if computed in float32); another, to 1e-2 or worse
@@ -47,10 +47,7 @@ def read_pipeline(probe: Probe) -> tuple[Tensor, list[Reading]]:
         out = pooled[b].detach().cpu().numpy()  # M C
         weights, unexplained = fingerprint.weights(out, tokens)
         if not unexplained < STRUCTURE:
-            raise Violation(
-                f"pipeline(tokens, score)[b={b}] is not a weighted mean of the {case.keep} kept tokens "
-                f"(it is off by {unexplained:.3g} of its size), but should be",
-            )
+            refuse_no_mean(probe, "pipeline(tokens, score)", b, pooled, probe.tokens, kept[b].tolist(), STRUCTURE)
         lever = np.zeros((case.slots * case.dim, case.num_tokens))
         lever[:, kept[b]] = fingerprint.pooling_lever(weights, tokens, out)
         mask = fingerprint.soft_mask(products[b], flat[:, b] @ lever)

@@ -1,8 +1,12 @@
 """What laws hand to an aggregator, and how exactly it is owed back."""
 
+from typing import NoReturn
+
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties import readings
+from sdtps_ref.properties.law import Violation
 from sdtps_ref.properties.probe import Probe
 
 # A mask that is added owes the exact value; one that multiplies (DynamicViT's policy softmax, with its
@@ -27,3 +31,19 @@ def some_dropped(probe: Probe) -> Tensor:
 def rounding(probe: Probe, tokens: Tensor) -> float:
     """How far two right ways to pool `tokens` may be apart."""
     return ROUNDING[probe.case.dtype] * float(tokens.abs().amax())
+
+
+def refuse_no_mean(
+    probe: Probe, name: str, b: int, pooled: Tensor, tokens: Tensor, kept: list[int], limit: float
+) -> NoReturn:
+    """Say that sample b of `pooled` (B M C) is no weighted mean of tokens[b][kept], to within `limit` of its size."""
+    out, among = pooled[b].detach(), tokens[b][kept].detach()
+    probe.script.name(out, f"{probe.script.shown(pooled)}[{b}].detach()")
+    probe.script.name(among, f"{probe.script.shown(tokens)}[{b}][{kept}].detach()")
+    off = readings.off_all_means(out, among)
+    probe.define("off", off, readings.off_all_means, out, among)
+    raise Violation(
+        f"{name}[b={b}] is {off:.3g} of its size away from every weighted mean of the {len(kept)} kept tokens, but "
+        "should be one: weights that sum to one over the tokens, times the tokens",
+        check=f"{probe.script.last} < {limit!r}",
+    )

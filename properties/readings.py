@@ -115,3 +115,11 @@ def repeated_row(noise: Tensor, tolerance: float) -> tuple[int, int] | None:
         return None
     alike = ((noise - noise[order[same[0]]]).abs().amax(-1) < tolerance).nonzero().flatten()
     return int(alike[0]), int(alike[1])
+
+
+def off_all_means(pooled: Tensor, tokens: Tensor) -> float:
+    """How far `pooled` (M C) is from any W @ tokens (K C) with rows of W that sum to one, over its largest entry."""
+    tokens = torch.cat([tokens, torch.ones_like(tokens[:, :1])], dim=1).double()
+    pooled = torch.cat([pooled, torch.ones_like(pooled[:, :1])], dim=1).double()
+    nearest = pooled @ torch.linalg.pinv(tokens) @ tokens
+    return float((nearest - pooled).abs().amax() / pooled.abs().amax())

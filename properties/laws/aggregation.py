@@ -8,7 +8,7 @@ from sdtps_ref.properties import fingerprint, values
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import can_tell, expect_close, expect_finite, expect_within
 from sdtps_ref.properties.law import Discard, Violation, law
-from sdtps_ref.properties.pooling import kept_tokens, rounding, some_dropped
+from sdtps_ref.properties.pooling import kept_tokens, refuse_no_mean, rounding, some_dropped
 from sdtps_ref.properties.probe import Probe
 
 VALUES = Domain(dtypes=("float32", "float64"), scores=("normal",), tokens=("normal",), max_tokens=130)
@@ -38,7 +38,8 @@ def unchanged_when_decision_is_one(probe: Probe) -> None:
     without = probe.aggregate(kept, None)
     with_ones = probe.aggregate(kept, ones)
     tolerance = rounding(probe, kept)
-    expect_close(probe, "aggregator(tokens, ones)", "bmc", with_ones, without, tolerance=tolerance)
+    why = "as aggregator(tokens, None) gives, since D = 1 masks nothing"
+    expect_close(probe, "aggregator(tokens, ones)", "bmc", with_ones, without, tolerance=tolerance, because=why)
 
 
 @law(needs="aggregator", depends="shape.follows_inputs", domain=SOME_DROPPED)
@@ -61,12 +62,12 @@ def ignores_dropped_tokens(probe: Probe) -> None:
     after = probe.aggregate(changed, decision)
     expect_close(
         probe,
-        "pooled tokens after changing dropped ones",
+        "aggregator(changed tokens, D)",
         "bmc",
         after,
         before,
         tolerance=tolerance,
-        because="tokens with D = 0 still weigh in",
+        because="as before; only tokens with D = 0 were changed, so they still weigh in",
     )
 
 
@@ -87,7 +88,8 @@ def equals_gather_first(probe: Probe) -> None:
     tolerance = rounding(probe, kept)
     can_tell(gathered.detach(), probe.tokens, tolerance)
     masked = probe.aggregate(probe.tokens, decision)
-    expect_close(probe, "aggregator(all tokens, D)", "bmc", masked, gathered, tolerance=tolerance)
+    why = "as aggregator(tokens where D = 1, ones) gives"
+    expect_close(probe, "aggregator(all tokens, D)", "bmc", masked, gathered, tolerance=tolerance, because=why)
 
 
 @law(needs="aggregator", depends="shape.follows_inputs", domain=VALUES)
@@ -113,7 +115,7 @@ def is_convex(probe: Probe) -> None:
         kept.amin(1, keepdim=True).expand(slots),
         kept.amax(1, keepdim=True).expand(slots),
         tolerance=tolerance,
-        because="no weighted mean leaves the range of the kept tokens",
+        because="no weighted mean leaves the range of the kept tokens in that channel",
     )
     same = probe.given("same_tokens", probe.tokens[:, :1].expand(-1, case.num_tokens, -1).contiguous())
     expect_close(
@@ -153,7 +155,7 @@ def permutation_invariant(probe: Probe) -> None:
         probe.aggregate(tokens, reordered),
         before,
         tolerance=tolerance,
-        because="tokens and D were put into another order together, and the pooled tokens changed",
+        because="as before tokens and D were put into another order together",
     )
 
 
@@ -176,7 +178,7 @@ def decision_gradient_is_one_gain(probe: Probe) -> None:
     slot_by_slot = torch.eye(case.slots).to(pooled)[:, None, :, None] * directions  # M B M C
     seen = probe.products(pooled, ones, slot_by_slot)  # B M K
     owed = torch.from_numpy(_closed_form(probe, kept, pooled, directions)).to(seen)
-    expect_finite(probe, "gradient of pooled tokens to D", seen)
+    expect_finite(probe, "gradient of pooled token[bm] to D[bk]", "bmk", seen)
     if not owed.abs().amax() > 1e-6:
         raise Discard  # each slot sees one token only, so D cannot move it
 
@@ -184,11 +186,7 @@ def decision_gradient_is_one_gain(probe: Probe) -> None:
     moved = gains[gains.isfinite() & seen.any(-1)]
     gain = float(moved.median()) if moved.numel() else 0.0
     if not gain > 0:
-        what = "zero: D does not reach the softmax" if gain == 0 else "negative: it rewards what it should punish"
-        raise Violation(
-            f"gradient of pooled tokens to D is {gain:.4g} times W * (token - output), but should be a positive "
-            f"multiple of it; it is {what}"
-        )
+        _refuse_gain(probe, pooled, ones, slot_by_slot, seen, owed)
     probe.findings["aggregator_gain"] = gain
     off = (seen - gain * owed).abs().amax((0, 2))  # M
     tolerance = STRUCTURE * gain * float(owed.abs().amax())
@@ -200,14 +198,14 @@ def decision_gradient_is_one_gain(probe: Probe) -> None:
     cotangent = probe.given("cotangent", slot_by_slot[m])
     expect_close(
         probe,
-        f"gradient of pooled token m={m} to D",
+        f"gradient of pooled token m={m} to D[bk]",
         "bk",
         probe.gradient(pooled, ones, cotangent),
         gain * owed[:, m],
         tolerance=tolerance,
         because=f"the gain of this slot is {gains[b, m]:.4g} in sample b={b}, where that of others is {gain:.4g}"
         if explained
-        else f"it is no multiple of W * (token - output), where the gain is {gain:.4g}",
+        else f"that is {gain:.4g} * W * (token - output), and no other multiple of it fits either",
     )
 
 
@@ -224,9 +222,10 @@ def finite_in_half(probe: Probe) -> None:
     """
     kept = kept_tokens(probe, probe.case.keep)
     ones = probe.given("decision", torch.ones_like(kept[:, :, 0]))
-    expect_finite(probe, "aggregator(tokens, ones)", probe.aggregate(kept, ones))
+    why = "float16 ends at 65504" if probe.case.dtype == "float16" else ""
+    expect_finite(probe, "aggregator(tokens, ones)", "bmc", probe.aggregate(kept, ones), why)
     some = some_dropped(probe)
-    expect_finite(probe, "aggregator(tokens, D with zeros)", probe.aggregate(probe.tokens, some))
+    expect_finite(probe, "aggregator(tokens, D with zeros)", "bmc", probe.aggregate(probe.tokens, some), why)
 
 
 def _closed_form(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> fingerprint.Array:
@@ -236,13 +235,23 @@ def _closed_form(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor)
         tokens, out, along = (part[b].detach().cpu().numpy() for part in (kept, pooled, directions))
         weights, unexplained = fingerprint.weights(out, tokens)
         if not unexplained < STRUCTURE:
-            raise Violation(
-                f"aggregator(tokens, ones)[b={b}] is not a weighted mean of the {probe.case.keep} tokens "
-                f"(it is off by {unexplained:.3g} of its size), but should be",
-            )
+            refuse_no_mean(probe, "aggregator(tokens, ones)", b, pooled, kept, list(range(probe.case.keep)), STRUCTURE)
         lever = fingerprint.pooling_lever(weights, tokens, out).reshape(*out.shape, -1)  # M C K
         owed.append(np.einsum("mc,mck->mk", along, lever))
     return np.stack(owed)
+
+
+def _refuse_gain(probe: Probe, pooled: Tensor, ones: Tensor, slot_by_slot: Tensor, seen: Tensor, owed: Tensor) -> None:
+    """Name the entry that contradicts a positive gain the most; where all are zero, the one that should be largest."""
+    worst = (seen * owed).argmin() if seen.any() else owed.abs().argmax()
+    b, m, k = (int(i) for i in torch.unravel_index(worst, seen.shape))
+    reached = probe.gradient(pooled, ones, probe.given("cotangent", slot_by_slot[m]))
+    why = "it rewards what it should punish" if seen.any() else "it is zero everywhere, so D does not reach the softmax"
+    raise Violation(
+        f"gradient of pooled token m={m} to D[b={b}, k={k}] = {seen[b, m, k]:.4g}, but should be a positive "
+        f"multiple of {owed[b, m, k]:.4g}, which is W * (token - output): {why}",
+        check=f"{probe.script.shown(reached)}[{b}, {k}].item() * {float(owed[b, m, k])!r} > 0",
+    )
 
 
 def _short(order: list[int]) -> str:

@@ -12,7 +12,7 @@ from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_equal, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.laws.decision import forward_is_hard
-from sdtps_ref.properties.laws.runtime import EVAL, TRAIN, region_of
+from sdtps_ref.properties.laws.runtime import AXES, EVAL, TRAIN, region_of
 from sdtps_ref.properties.laws.shape import follows_inputs
 from sdtps_ref.properties.probe import Probe
 from sdtps_ref.properties.running import deterministically, train_step, under_autocast
@@ -59,14 +59,14 @@ def layout_does_not_matter(probe: Probe) -> None:
                 continue
             region = region_of(probe, method)
             owed = probe.through(train_step, region, plain_tokens, plain, 0, name="owed", doing=method)
-            seen = probe.through(
-                train_step, region, tokens, second, 0, name="seen", doing=f"{method} on {layout} tokens and {flat} rows"
-            )
+            inputs = f"{layout} tokens and {flat} {'D' if second is decision else 'scores'}"
+            doing = f"{method} on {inputs}"
+            seen = probe.through(train_step, region, tokens, second, 0, name="seen", doing=doing)
             for name, part in seen.items():
                 if name in ("decision", "selected_tokens", "selected_decision", "pooled tokens"):
                     within = tolerance if name == "pooled tokens" else 0.0
-                    named = f"{name} of {layout} tokens and {flat} rows"
-                    expect_close(probe, named, "bnc"[: part.ndim], part, owed[name], tolerance=within)
+                    why = f"as the same values give laid out contiguously; these were {inputs}"
+                    expect_close(probe, name, AXES[name], part, owed[name], tolerance=within, because=why)
 
 
 def _laid_out(probe: Probe, tensor: Tensor, layout: str) -> tuple[Tensor, Tensor]:
@@ -124,7 +124,7 @@ def autocast(probe: Probe) -> None:
         if method == "selector":
             _expect_hard(probe, step["decision"])
         reached = step["gradient to score"]
-        expect_finite(probe, "gradient to score under autocast", reached)
+        expect_finite(probe, "gradient to score[bn] under autocast", "bn", reached)
         if not reached.any():
             raise Violation(
                 f"gradient of the {method} to score is zero everywhere under autocast, but should not be",
@@ -136,7 +136,7 @@ def _expect_hard(probe: Probe, decision: Tensor) -> None:
     """D is 0 or 1, with K ones a row."""
     highest = probe.score.detach().topk(probe.case.keep).indices
     owed = torch.zeros_like(probe.score).scatter(-1, highest, 1.0).detach()
-    expect_equal(probe, "decision", "bn", decision, owed)
+    expect_equal(probe, "decision[bn] under autocast", "bn", decision, owed)
 
 
 @law(
@@ -173,7 +173,8 @@ def deterministic_algorithms(probe: Probe) -> None:
             for _ in range(2)
         )
         for name, part in first.items():
-            expect_equal(probe, f"{name} of the {method}", "bnc"[: part.ndim], again[name], part)
+            why = f"as the {method} gave a call before, from the same inputs and seed"
+            expect_equal(probe, name, AXES.get(name, "i"), again[name], part, because=why)
 
 
 @law(stage="runtime", needs="selector|pipeline", depends="shape.follows_inputs", domain=Domain(fixed=LARGE))
@@ -191,10 +192,10 @@ def survives_large_scores(probe: Probe) -> None:
         selection = probe.select()
         cotangent = probe.random(selection.decision)
         reached = probe.gradient(selection.decision, probe.score, cotangent)
-        expect_finite(probe, "gradient of decision to score", reached)
+        expect_finite(probe, "gradient of decision to score", "bn", reached)
     if "pipeline" in probe.methods:
         pooled = probe.pool()
-        expect_finite(probe, "pooled tokens", pooled)
+        expect_finite(probe, "pooled tokens", "bmc", pooled)
         if probe.case.dtype != "float16":  # there the published mask's 1e10 is infinite whatever the score
             reached = probe.gradient(pooled, probe.score, probe.random(pooled))
-            expect_finite(probe, "gradient of pooled tokens to score", reached)
+            expect_finite(probe, "gradient of pooled tokens to score", "bn", reached)

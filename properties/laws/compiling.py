@@ -13,6 +13,7 @@ from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_equal
 from sdtps_ref.properties.law import Unsupported, law
+from sdtps_ref.properties.laws.runtime import AXES
 from sdtps_ref.properties.probe import Probe, SubjectError
 from sdtps_ref.properties.running import Region, compiled, compiled_whole, exported, train_step
 from sdtps_ref.properties.values import _is_filled, modules_in
@@ -59,14 +60,15 @@ def compiled_equals_eager(probe: Probe) -> None:
             raise Unsupported(str(error)) from error
         for name, part in owed.items():
             if name in EXACT:
-                expect_equal(probe, f"{name} of the {what}", "bnc"[: part.ndim], seen[name], part)
+                named, axes = f"{name}[{AXES[name]}] of the {what}", AXES[name]
+                expect_equal(probe, named, axes, seen[name], part, because="as eager has it")
         if not torch.equal(owed["next draws"], seen["next draws"]):
             continue  # it draws in another way when compiled, so that the gradients are not comparable
         for name, part in owed.items():
             if name.startswith("gradient") or name == "pooled tokens":
                 within = ROUNDING * float(part.abs().amax())
-                named = f"{name} of the {what}"
-                expect_close(probe, named, "bnc"[: part.ndim], seen[name], part, tolerance=within)
+                named, axes = f"{name}[{AXES[name]}] of the {what}", AXES[name]
+                expect_close(probe, named, axes, seen[name], part, tolerance=within, because="as eager has it")
 
 
 @law(
@@ -126,14 +128,9 @@ def exports(probe: Probe) -> None:
         within = ROUNDING * float(owed[0].detach().abs().amax()) if method != "selector" else 0.0
         probe.script.name(seen[0], f"{probe.script.last}[0]")
         name = "decision" if method == "selector" else "pooled tokens"
-        expect_close(
-            probe,
-            f"{name} of the exported {method}",
-            "bnc"[: owed[0].ndim],
-            seen[0],
-            owed[0].detach(),
-            tolerance=within,
-        )
+        named, axes = f"{name}[{AXES[name]}] of the exported {method}", AXES[name]
+        why = "as before the export"
+        expect_close(probe, named, axes, seen[0], owed[0].detach(), tolerance=within, because=why)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sdtps_ref.properties import readings
 from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_close, expect_finite
+from sdtps_ref.properties.expect import expect_close, expect_equal, expect_finite
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
 
@@ -19,6 +19,7 @@ READABLE = Domain(
 )
 NOISY = Domain(dtypes=("float32", "float64"), scores=("distinct", "normal"), max_tokens=130)
 STRUCTURE = 1e-4  # a softmax is explained to 1e-12 (1e-6 if computed in float32), what is none, to 0.1 or worse
+JACOBIAN = "gradient of decision[be] to score[bn]"  # e and n both count tokens
 SAME = 1e-3  # relative; a temperature or a scale that is wrong is wrong by much more
 
 
@@ -34,16 +35,24 @@ def forward_is_hard(probe: Probe) -> None:
     """
     decision = probe.select().decision
     owed = (decision.detach() > 0.5).to(decision.dtype)
-    why = "the soft mask is NaN, as after infinite noise" if decision.isnan().any() else ""
-    expect_close(probe, "decision", "bn", decision, owed, tolerance=0.0, because=why)
+    expect_equal(probe, "decision", "bn", decision, owed, because=_why_not_hard(decision, owed))
     ones = owed.sum(-1, dtype=torch.float64)
     if not (ones == probe.case.keep).all():
         row = int((ones != probe.case.keep).nonzero()[0])
         shown = probe.script.shown(decision)
         raise Violation(
-            f"decision[b={row}] has {int(ones[row])} ones, but should have K = {probe.case.keep}",
+            f"decision[b={row}] keeps {int(ones[row])} of {probe.case.num_tokens} tokens, but should keep K = "
+            f"{probe.case.keep}",
             check=f"{shown}[{row}].detach().double().sum().item() == {probe.case.keep}",
         )
+
+
+def _why_not_hard(decision: Tensor, owed: Tensor) -> str:
+    if decision.isnan().any():
+        return "D is exactly 0 or 1; NaN comes from infinite noise, or from an exponential that overflows"
+    if (decision - owed).abs().amax() <= 8 * torch.finfo(decision.dtype).eps:
+        return "rounding, as that of `hard + soft - soft.detach()` without its parentheses"
+    return "D is exactly 0 or 1 forward; the soft mask belongs into the backward pass only"
 
 
 @law(needs="selector", depends="decision.forward_is_hard", domain=NOISY)
@@ -62,8 +71,8 @@ def ignores_noise_forward(probe: Probe) -> None:
         for name, axes in (("decision", "bn"), ("keep_indices", "bk"), ("selected_tokens", "bkc")):
             owed, seen = getattr(first, name), getattr(again, name)
             if owed is not None and seen is not None:
-                why = "only the seed of the noise is another"
-                expect_close(probe, name, axes, seen, owed, tolerance=0.0, because=why)
+                why = f"nothing but torch's seed changed (0, then {seed}), so noise takes part in the forward pass"
+                expect_equal(probe, name, axes, seen, owed, because=why)
 
 
 @law(needs="selector", depends="decision.ignores_noise_forward")
@@ -91,7 +100,7 @@ def keeps_top_k(probe: Probe) -> None:
         shown = probe.script.shown(decision)
         raise Violation(
             f"decision[b={b}] keeps token {low} with score {score[b, low]:.6g} and drops token {high} with "
-            f"score {score[b, high]:.6g}, but should keep the {probe.case.keep} highest scores",
+            f"score {score[b, high]:.6g}, but should keep the tokens with the K = {probe.case.keep} highest",
             check=f"not ({shown}[{b}, {low}] > 0.5 and {shown}[{b}, {high}] < 0.5)",
         )
 
@@ -109,7 +118,7 @@ def backward_is_softmax(probe: Probe) -> None:
     decision = probe.select().decision
     _expect_no_other_sample(probe, decision)
     seen = probe.jacobian(decision, probe.score)
-    expect_finite(probe, "gradient of decision to score", seen)
+    expect_finite(probe, JACOBIAN, "ben", seen)
     # Where one token takes it all the gradient vanishes, and what is left of it is the rounding of p.
     tolerance = STRUCTURE * float(seen.abs().amax()) + 1e-6 / probe.case.tau
     _expect_sums_of_zero(probe, seen, tolerance)
@@ -120,7 +129,7 @@ def backward_is_softmax(probe: Probe) -> None:
     if probe.case.num_tokens > 2:  # any symmetric 2 x 2 matrix whose rows sum to zero is a softmax's
         owed = readings.softmax_jacobian(*readings.softmax_behind(seen))
         why = "no softmax over the tokens has this Jacobian"
-        expect_close(probe, "gradient of decision to score", "ben", seen, owed, tolerance=tolerance, because=why)
+        expect_close(probe, JACOBIAN, "ben", seen, owed, tolerance=tolerance, because=why)
         _expect_temperature(probe, seen)
 
 
@@ -148,21 +157,21 @@ def _expect_sums_of_zero(probe: Probe, seen: Tensor, tolerance: float) -> None:
     alone = probe.case.num_tokens > 1 and not apart.abs().amax() > tolerance
     expect_close(
         probe,
-        "sum over the tokens n of the gradient of decision to score",
+        "gradient of decision[be] to score[b, n], summed over n,",
         "be",
         sums,
         torch.zeros_like(sums),
         tolerance=tolerance * probe.case.num_tokens,
         because="each token's D depends on its own score alone, as with a sigmoid; a softmax makes tokens compete"
         if alone
-        else "a softmax stays as it is when all scores rise alike",
+        else "a softmax does not change when all scores rise by the same amount",
     )
 
 
 def _expect_symmetric(probe: Probe, seen: Tensor, tolerance: float) -> None:
     mirrored = seen.transpose(1, 2)
-    why = "it is the gradient of decision at n to the score at e, and a softmax's Jacobian is symmetric"
-    expect_close(probe, "gradient of decision to score", "ben", seen, mirrored, tolerance=tolerance, because=why)
+    why = "that is the gradient with n and e exchanged, and a softmax's Jacobian is symmetric"
+    expect_close(probe, JACOBIAN, "ben", seen, mirrored, tolerance=tolerance, because=why)
 
 
 def _expect_upward(probe: Probe, seen: Tensor) -> None:
@@ -193,12 +202,13 @@ def _expect_temperature(probe: Probe, seen: Tensor) -> None:
     probe.findings["temperature"] = f"{found:.4g} where {tau} was given" if wrong else "as given"
     if wrong:
         raise Violation(
-            f"temperature found {found:.4g}, but should be tau = {tau}: softmax((score + noise) / tau)",
+            f"temperature read off the gradient of decision to score = {found:.4g}, but should be tau = {tau}, as in "
+            "softmax((score + noise) / tau)",
             check=f"abs({shown}[0] / {tau} - 1) < {SAME}",
         )
     if not abs(factor - 1) < SAME:
         raise Violation(
             f"gradient of decision to score is {factor:.4g} times that of softmax((score + noise) / tau), but should "
-            "be that gradient: the soft mask is scaled",
+            "be once that, in every entry: the soft mask is scaled on its way into D",
             check=f"abs({shown}[1] - 1) < {SAME}",
         )

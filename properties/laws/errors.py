@@ -119,10 +119,12 @@ def _expect_refusal(probe: Probe, what: str, action: Callable[[], Any]) -> None:
         _expect_message(probe, what, raised)
         return
     tokens = getattr(returned, "selected_tokens", None)
-    kept = f" with K = {tokens.shape[1]}" if isinstance(tokens, Tensor) and tokens.ndim == 3 else ""
-    raise Violation(f"{what} returned{kept}, but should raise", check="False")
+    kept = f"answered with K = {tokens.shape[1]}" if isinstance(tokens, Tensor) and tokens.ndim == 3 else "answered"
+    probe.script.note("A right selector raised above.")
+    raise Violation(f"{what} {kept}, but should raise an error", check="False")
 
 
 def _expect_message(probe: Probe, what: str, raised: Exception) -> None:
     if not str(raised).strip():
-        raise Violation(f"{what} raised {type(raised).__name__} without a message, but should say what is accepted")
+        kind = type(raised).__name__
+        raise Violation(f"{what} raised {kind} without a message, but should say what is accepted", raised=kind)

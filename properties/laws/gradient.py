@@ -69,10 +69,10 @@ def _expect_finite_gradients(probe: Probe, because: str = "") -> None:
     for name, output in outputs.items():
         cotangent = probe.random(output)
         reached = probe.gradient(output, probe.score, cotangent)
-        expect_finite(probe, f"gradient of {name} to score", reached, because)
+        expect_finite(probe, f"gradient of {name} to score", "bn", reached, because)
         if name == "pooled tokens":
             reached = probe.gradient(output, tokens, cotangent)
-            expect_finite(probe, f"gradient of {name} to tokens", reached, because)
+            expect_finite(probe, f"gradient of {name} to tokens", "bnc", reached, because)
 
 
 @law(needs="selector|pipeline", depends="gradient.is_finite", domain=DISTINCT)
@@ -120,10 +120,10 @@ def _reaches_through_pipeline(probe: Probe) -> None:
         same = probe.given("same_tokens", probe.tokens[:, :1].expand(-1, case.num_tokens, -1).contiguous())
         scale = float(reached.abs().amax())
         reached = probe.gradient(probe.pool(same), probe.score, cotangent)
-        why = "all tokens are the same, so no choice among them changes the output"
+        why = "all tokens are the same, so no choice among them changes the output, and D acts elsewhere too"
     else:
         scale = _scale_of_two(probe)
-        why = "with one kept token its weight is one, whatever the score"
+        why = "one token is kept (K = 1), and its weight is one whatever D is, so D acts elsewhere than in the softmax"
     # Rounding is multiplied by the mask's gain as the gradient is: what counts is one relative to the other.
     tolerance = 1e3 * torch.finfo(reached.dtype).eps * scale
     zeros = torch.zeros_like(reached)
@@ -140,13 +140,21 @@ def _scale_of_two(probe: Probe) -> float:
 
 
 def _expect_somewhere(probe: Probe, name: str, reached: Tensor) -> None:
-    expect_finite(probe, f"gradient of {name} to score", reached)
+    expect_finite(probe, f"gradient of {name} to score", "bn", reached)
     if not reached.any():
         raise Violation(
-            f"gradient of {name} to score is zero everywhere, but should reach every token "
-            "(no straight-through path: the score is never trained)",
+            f"gradient of {name} to score is zero everywhere, but should reach every token: the score is never "
+            f"trained, {_why_nowhere(probe, name)}",
             check=f"{probe.script.shown(reached)}.any()",
         )
+
+
+def _why_nowhere(probe: Probe, name: str) -> str:
+    if name != "decision":
+        return "because D carries no gradient, or is detached or left out on its way to the aggregation"
+    if probe.case.keep == 1:
+        return "because D is hard backward too, or its soft mask covers the one kept token only, where it is constant"
+    return "because D is hard backward too: the straight-through path is missing"
 
 
 def _expect_everywhere(
@@ -210,7 +218,8 @@ def matches_closed_form(probe: Probe) -> None:
         seen,
         torch.from_numpy(owed),
         tolerance=STRUCTURE * float(max(seen.abs().amax(), np.abs(owed).max())),
-        because="no soft mask and no single gain explain it",
+        because="no softmax over the scores explains it, whatever its noise, temperature or factor; D is in another "
+        "order than the tokens, or acts elsewhere than before the aggregation's softmax",
     )
 
 
@@ -235,8 +244,8 @@ def well_conditioned(probe: Probe) -> None:
     b, n = np.unravel_index(np.abs(owed).argmax(), owed.shape)
     plain = owed[b, n] / gain
     raise Violation(
-        f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.4g}, but should be about {plain:.4g}: "
-        f"the gain is {gain:.4g}",
+        f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.4g}, but should be about {plain:.4g}: the "
+        f"mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
         check=f"{low} <= {probe.script.shown(seen)}[{b}, {n}].item() / {float(plain)!r} <= {high}",
     )
 

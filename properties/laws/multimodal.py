@@ -53,7 +53,7 @@ def shape_follows_inputs(probe: Probe) -> None:
                     f"multimodal(...)[{name!r}] is {pooled.dtype}, but should be {case.torch_dtype}",
                     check=f"{probe.script.shown(pooled)}.dtype == {case.torch_dtype}",
                 )
-            expect_finite(probe, f"multimodal(...)[{name!r}]", pooled)
+            expect_finite(probe, f"multimodal(...)[{name!r}]", "bmc", pooled)
 
 
 @law(needs="multimodal", depends=("multimodal.shape_follows_inputs", "gradient.reaches_score"), domain=GRADIENTS)
@@ -80,8 +80,8 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
             if other != name and foreign.any():
                 b, n = (~(own != 0).any(-1)).nonzero()[0].tolist()
                 raise Violation(
-                    f"gradient of the slots of {name!r} to its dropped token [b={b}, n={n}] = 0 and to the tokens of "
-                    f"{other!r} is not, but should be the other way round: {name!r} is pooled with the D of {other!r}",
+                    f"gradient of the slots of {name!r} to its own dropped token[b={b}, n={n}] = 0, but should not be; "
+                    f"it reaches the tokens of {other!r} instead, so {name!r} is pooled with the D of {other!r}",
                     check=f"{probe.script.shown(own)}[{b}, {n}].any() or not {probe.script.shown(foreign)}.any()",
                 )
 
@@ -135,8 +135,9 @@ def noise_is_not_shared(probe: Probe) -> None:
             twin = n + probe.case.num_tokens // 2
             ratios = [f"({g}[{b}, {twin}].norm() / {g}[{b}, {n}].norm()).log()" for g in shown]
             raise Violation(
-                f"noise difference of two equal tokens is {first[0]:.6g} in {one!r} and {second[0]:.6g} in {other!r} "
-                f"(and the same in all {len(first)} pairs that were read), but should be drawn independently",
+                f"(noise[b={b}, n={twin}] - noise[b={b}, n={n}]) / tau = {first[0]:.6g} in {one!r} and {second[0]:.6g} "
+                f"in {other!r} (and so in all {len(first)} pairs of tokens that were read), but should differ: the "
+                "modalities share one draw",
                 check=f"abs({' - '.join(ratios)}) > 1e-6",
             )
 
@@ -195,13 +196,13 @@ def _slots(probe: Probe, pooled: Tensor) -> tuple[Tensor, Tensor]:
 
 def _expect_reached(probe: Probe, name: str, of: str, gradient: Tensor) -> None:
     what = f"gradient of the slots of {name!r} to the global feature of {of!r}"
-    expect_finite(probe, what, gradient)
+    expect_finite(probe, what, "bc", gradient)
     unreached = ~gradient.any(-1)
     if unreached.any():
         b = int(unreached.nonzero()[0])
         why = "its D does not reach its aggregator" if name == of else f"{of!r} does not guide {name!r}"
         raise Violation(
-            f"{what}[b={b}] = 0, but should not be: {why}",
+            f"{what} is zero in sample b={b}, but should not be: {why}",
             check=f"{probe.script.shown(gradient)}[{b}].any()",
         )
 

@@ -61,7 +61,7 @@ def is_absent_in_eval(probe: Probe) -> None:
     if not _is_nothing(noise):
         b, n = (int(i) for i in torch.unravel_index(noise.abs().argmax(), noise.shape))
         raise Violation(
-            f"noise[b={b}, n={n}] in eval mode = {noise[b, n]:.4g} off its row's mean, but should be 0: no noise",
+            f"noise[b={b}, n={n}] = {noise[b, n]:.4g} in eval mode (less the mean of its row), but should be 0",
             check=f"{probe.script.shown(noise)}.abs().amax() <= {NOTHING}",
         )
 
@@ -125,13 +125,13 @@ def is_finite(probe: Probe) -> None:
     Remedy: draw and transform in float32, clamp U to [tiny, 1 - eps / 2], then convert the noise.
     """
     decision = probe.select().decision
-    expect_finite(probe, "decision", decision, because="the noise is infinite, and infinity less infinity is NaN")
+    expect_finite(probe, "decision", "bn", decision, because="the noise is infinite, and infinity less infinity is NaN")
     expect_equal(probe, "decision", "bn", decision, (decision.detach() > 0.5).to(decision.dtype))
     arguments = (decision, probe.score)
     rows = probe.define(
         "rows", readings.first_rows(*arguments), readings.first_rows, *arguments, helpers=(values.gradient,)
     )
-    expect_finite(probe, "gradient of decision to score", rows, because="the noise is infinite")
+    expect_finite(probe, "gradient of decision[be] to score[bn]", "ben", rows, because="the noise is infinite")
     beside = torch.cat([rows[:, 1, :1], rows[:, 0, 1:]], dim=1)  # -p_e p_n / tau, e another token than n
     if not beside.all():
         zeros = int((beside == 0).sum())

@@ -13,6 +13,15 @@ from sdtps_ref.properties.running import Region, memory, snapshot, train_step
 
 TRAIN = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, tau=0.7, scores="distinct")
 EVAL = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, training=False, scores="distinct", seed=1)
+# Of what `_forward` and `train_step` return.
+AXES = {
+    "decision": "bn",
+    "selected_tokens": "bkc",
+    "selected_decision": "bk",
+    "pooled tokens": "bmc",
+    "gradient to score": "bn",
+    "gradient to tokens": "bnc",
+}
 ALL_KEPT = Case(batch=2, num_tokens=5, keep=5, dim=8, slots=2, scores="distinct", seed=2)
 
 
@@ -35,19 +44,22 @@ def inputs_untouched(probe: Probe) -> None:
             before = probe.through(snapshot, probe.tokens, second, name="before", doing="copying")
             probe.call(called, probe.tokens, second, name="result")
             shown = probe.script.shown(before)
-            _expect_untouched(probe, f"tokens after {method}", "bnc", probe.tokens, before[0], f"{shown}[0][1]")
             name = "D" if second is decision else "score"
-            _expect_untouched(probe, f"{name} after {method}", "bn", second, before[1], f"{shown}[1][1]")
+            for i, (part, axes, value) in enumerate((("tokens", "bnc", probe.tokens), (name, "bn", second))):
+                probe.script.name(before[i][0], f"{shown}[{i}][0]")
+                _expect_untouched(probe, part, axes, value, before[i], f"{shown}[{i}][1]", method)
 
 
 def _expect_untouched(
-    probe: Probe, name: str, axes: str, tensor: Tensor, before: tuple[Tensor, int], version: str
+    probe: Probe, name: str, axes: str, tensor: Tensor, before: tuple[Tensor, int], version: str, method: str
 ) -> None:
-    expect_equal(probe, name, axes, tensor, before[0])
+    why = f"the {method} writes into its input"
+    expect_equal(probe, f"{name}[{axes}] after a call of the {method}", axes, tensor, before[0], because=why)
     if tensor._version != before[1]:
         writes = tensor._version - before[1]
         raise Violation(
-            f"{name} had been written to {writes} times, but should not be (the values are the same as before)",
+            f"{name}: written to {writes} times in a call of the {method}, but should not be (the values are the same "
+            "again, which autograd does not see)",
             check=f"{probe.script.shown(tensor)}._version == {version}",
         )
 
@@ -80,7 +92,8 @@ def has_no_state(probe: Probe) -> None:
         _forward(probe, method, more_tokens, more_score)
         if not case.training:  # in training there may be dropout
             for name, part in _forward(probe, method, probe.tokens, probe.score).items():
-                expect_equal(probe, f"{name} of the same call later", "bnc"[: part.ndim], part, first[name])
+                why = "as the same call gave before; calls with other inputs came between"
+                expect_equal(probe, name, AXES[name], part, first[name], because=why)
         fresh = probe.build(method, fresh=True)
         same_weights = probe.through(memory, fresh, name="weights", doing="state_dict()")
         if not case.training and all(
@@ -88,7 +101,8 @@ def has_no_state(probe: Probe) -> None:
         ):
             owed = _forward(probe, method, other_tokens, other_score)
             for name, part in seen.items():
-                expect_equal(probe, f"{name} after another call", "bnc"[: part.ndim], part, owed[name])
+                why = f"as a fresh {method} gives; this one was called with other inputs before"
+                expect_equal(probe, name, AXES[name], part, owed[name], because=why)
 
 
 def _forward(probe: Probe, method: str, tokens: Tensor, score: Tensor) -> dict[str, Tensor]:
@@ -108,8 +122,11 @@ def _expect_remembered(probe: Probe, method: str, built: object, before: dict[st
         )
     for name, value in before.items():
         if not torch.equal(value, after[name]):
+            entry = (value != after[name]).nonzero()[0].tolist()
+            values_seen = [part[tuple(entry)].item() for part in (after[name], value)]
             raise Violation(
-                f"{name} of the {method} is another after a call, but should stay as it was: a call trains nothing",
+                f"{name}{entry or ''} of the {method} = {values_seen[0]:.9g} after a call, but should stay "
+                f"{values_seen[1]:.9g}: a call trains nothing",
                 check=f"torch.equal({probe.script.shown(value)}, {probe.script.shown(after[name])})",
             )
 
@@ -132,7 +149,8 @@ def respects_the_generator(probe: Probe) -> None:
 
     one, again, two = step(1), step(1), step(2)
     for name, part in one.items():
-        expect_equal(probe, f"{name} under the same seed again", "bnc"[: part.ndim], again[name], part)
+        why = f"as before under the same torch.manual_seed(1): the {method} draws from another generator"
+        expect_equal(probe, name, AXES.get(name, "i"), again[name], part, because=why)
     drawn, shown = "gradient to score", probe.script.shown
     next_one, next_two = one["next draws"], two["next draws"]
     if torch.equal(next_one, next_two):

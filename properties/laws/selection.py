@@ -29,7 +29,8 @@ def gathers_kept_tokens(probe: Probe) -> None:
     if selection.keep_indices is not None:
         positions = checked_indices(probe, selection.keep_indices)
         owed = probe.tokens.gather(1, positions.unsqueeze(-1).expand(-1, -1, probe.case.dim))
-        expect_equal(probe, "selected_tokens", "bkc", selection.selected_tokens, owed)
+        why = "as tokens at keep_indices has it"
+        expect_equal(probe, "selected_tokens", "bkc", selection.selected_tokens, owed, because=why)
         return
     # No indices: any order is right, so both sides are put into one order before they are compared.
     owed = probe.tokens.gather(1, positions.unsqueeze(-1).expand(-1, -1, probe.case.dim))
@@ -112,7 +113,8 @@ def tokens_carry_gradient(probe: Probe) -> None:
         )
     there = positions.unsqueeze(-1).expand(-1, -1, probe.case.dim)
     owed = torch.zeros_like(seen, memory_format=torch.contiguous_format).scatter(1, there, cotangent)
-    expect_equal(probe, "gradient of selected_tokens to tokens", "bnc", seen, owed)
+    why = "what comes in at a kept token goes out at its place, unchanged, and a dropped token gets zero"
+    expect_equal(probe, "gradient of selected_tokens to tokens", "bnc", seen, owed, because=why)
 
 
 @law(needs="selector", depends="decision.keeps_top_k", domain=RANKED)
@@ -132,7 +134,8 @@ def extra_token_pools_dropped(probe: Probe) -> None:
     kept = selection.decision.detach() > 0.5
     if probe.case.keep == probe.case.num_tokens:
         nothing = torch.zeros_like(selection.extra_token)
-        expect_close(probe, "extra_token with nothing dropped", "bic", selection.extra_token, nothing, tolerance=1e-6)
+        why = "nothing is dropped (K = N)"
+        expect_close(probe, "extra_token", "bic", selection.extra_token, nothing, tolerance=1e-6, because=why)
         return
     owed = score.masked_fill(kept, -torch.inf).softmax(-1).unsqueeze(1) @ tokens
     tolerance = ROUNDING[probe.case.dtype] * float(tokens.abs().amax())
@@ -146,7 +149,7 @@ def extra_token_pools_dropped(probe: Probe) -> None:
         selection.extra_token,
         owed,
         tolerance=tolerance,
-        because="it is not the dropped tokens, weighted by the softmax of their scores",
+        because="as the dropped tokens give, weighted by the softmax of their scores",
     )
 
 

@@ -50,7 +50,7 @@ def _expect_like(probe: Probe, name: str, part: Any, shape: tuple[int, ...], dty
     expect_shape(probe, name, part, shape)
     shown = probe.script.shown(part)
     if part.dtype != dtype:
-        raise Violation(f"{name} is {part.dtype}, but should be {dtype}", check=f"{shown}.dtype == {dtype}")
+        raise Violation(f"{name} has dtype {part.dtype}, but should have {dtype}", check=f"{shown}.dtype == {dtype}")
     if part.device.type != probe.tokens.device.type:
         raise Violation(
             f"{name} is on {part.device}, but should be on {probe.tokens.device}",

@@ -49,16 +49,16 @@ def batch_independent(probe: Probe) -> None:
     mixed_tokens = torch.where(others[:, None, None], other_tokens, tokens)
     strange_score = probe.given("score_beside_others", mixed_score, requires_grad=True)
     after = _outputs(probe, probe.given("tokens_beside_others", mixed_tokens), strange_score)
-    because = f"all samples but b={b} were changed, and it changed with them"
+    because = f"all samples but b={b} were changed, and this one changed with them"
     for name in before:
-        seen = _sample(probe, after[name], b)
-        _expect_same(probe, name, seen, before[name][b], because, of=f"[b={b}]")
+        seen, owed = _sample(probe, after[name], b), _sample(probe, before[name], b)
+        _expect_same(probe, name, seen, owed, because, of=f" of sample b={b}")
     again = _outputs(probe, tokens, probe.score)
     for name in _with_a_gradient(probe, before):
         owed = probe.gradient(before[name], probe.score, cotangents[name])[b]
         if torch.equal(owed, probe.gradient(again[name], probe.score, cotangents[name])[b]):  # else: noise of its own
             seen = _sample(probe, probe.gradient(after[name], strange_score, cotangents[name]), b)
-            _expect_same_gradient(probe, f"{name}[b={b}]", seen, owed, because)
+            _expect_same_gradient(probe, f"{name} at b={b}", seen, owed, because)
 
     if not probe.case.training:
         _expect_same_alone(probe, b, before, cotangents)
@@ -81,18 +81,18 @@ def token_permutation_equivariant(probe: Probe) -> None:
     tokens, score = probe.tokens[:, order], probe.score[:, order]
     probe.script.name(tokens, f"{probe.script.shown(probe.tokens)}[:, {order}]")
     probe.script.name(score, f"{probe.script.shown(probe.score)}[:, {order}]")
-    because = "tokens and scores were put into another order together"
+    because = "tokens and scores were put into another order together, which must change nothing else"
     if "selector" in probe.methods:
         owed = probe.select().decision[:, order]
         seen = probe.select(tokens, score).decision
-        expect_close(probe, "decision of reordered scores", "bn", seen, owed, tolerance=0.0, because=because)
+        expect_close(probe, "decision[bn] of reordered scores", "bn", seen, owed, tolerance=0.0, because=because)
     if "pipeline" in probe.methods:
         before = probe.pool()
         tolerance = rounding(probe, probe.tokens)
         can_tell(before.detach(), probe.tokens, tolerance)
         after = probe.pool(tokens, score)
         expect_close(
-            probe, "pooled tokens of reordered inputs", "bmc", after, before, tolerance=tolerance, because=because
+            probe, "pooled tokens[bmc] of reordered inputs", "bmc", after, before, tolerance=tolerance, because=because
         )
 
 
@@ -111,7 +111,8 @@ def score_shift_invariant(probe: Probe) -> None:
     shift = torch.tensor(SHIFTS, dtype=score.dtype, device=score.device)
     shift = shift.repeat(probe.case.batch)[: probe.case.batch].unsqueeze(-1)
     shifted = probe.given("shifted_score", score + shift, requires_grad=True)
-    because = f"a constant was added to the scores of each row ({', '.join(f'{s:g}' for s in shift[:4, 0].tolist())})"
+    added = ", ".join(f"{s:g} in b={b}" for b, s in enumerate(shift[:4, 0].tolist()))
+    because = f"as before a constant was added to all scores of a sample ({added})"
     before, after = _outputs(probe, probe.tokens, score), _outputs(probe, probe.tokens, shifted)
     for name in before:
         _expect_same(probe, name, after[name], before[name], because, in_any_order=True)
@@ -137,7 +138,7 @@ def score_order_is_all_that_matters(probe: Probe) -> None:
     turn = (probe.case.seed + probe.case.num_tokens) % len(INCREASING)  # one a case; the corners have all
     formula, increasing = list(INCREASING.items())[turn]
     after = _outputs(probe, probe.tokens, probe.given("rescaled_score", increasing(probe.score.detach())))
-    because = f"every score was replaced by {formula}, which leaves their order as it was"
+    because = f"as before every score was replaced by {formula}, which keeps their order"
     for name in before:
         _expect_same(probe, name, after[name], before[name], because, in_any_order=True)
 
@@ -182,12 +183,12 @@ def _expect_no_gradient_to_neighbours(
             probe.script.name(to_others, f"{probe.script.shown(reached)}[:{b}]")
             expect_close(
                 probe,
-                f"gradient of {name}[b={b}] to {source_name}",
+                f"gradient of {name} at b={b} to {source_name}[{'bnc'[: source.ndim]}]",
                 "bnc"[: source.ndim],
                 to_others,
                 torch.zeros_like(to_others),
                 tolerance=0.0,
-                because="one sample's output depends on another sample",
+                because="one sample's output depends on another sample of the batch",
             )
 
 
@@ -202,7 +203,7 @@ def _expect_same(
         seen, owed = _sorted(probe, seen), _sorted(probe, owed)
     tolerance = rounding(probe, probe.tokens) if name == "pooled tokens" else 0.0
     axes = AXES[name][-seen.ndim :]
-    expect_close(probe, name + of, axes, seen, owed, tolerance=tolerance, because=because)
+    expect_close(probe, f"{name}[{axes}]{of}", axes, seen, owed, tolerance=tolerance, because=because)
 
 
 def _sorted(probe: Probe, selected: Tensor) -> Tensor:
@@ -216,7 +217,8 @@ def _sorted(probe: Probe, selected: Tensor) -> Tensor:
 
 def _expect_same_gradient(probe: Probe, name: str, seen: Tensor, owed: Tensor, because: str) -> None:
     tolerance = SAME_GRADIENT[probe.case.dtype] * float(owed.abs().amax())
-    title, axes = f"gradient of {name} to score", "bn"[-seen.ndim :]
+    axes = "bn"[-seen.ndim :]
+    title = f"gradient of {name} to score[{axes}]"
     expect_close(probe, title, axes, seen, owed, tolerance=tolerance, because=because)
 
 
@@ -228,10 +230,10 @@ def _is_noiseless(probe: Probe, tokens: Tensor, score: Tensor, cotangent: Tensor
 
 def _expect_same_alone(probe: Probe, b: int, before: dict[str, Tensor], cotangents: dict[str, Tensor]) -> None:
     """Sample b as a batch of one."""
-    tokens = probe.given("tokens_alone", probe.tokens[b:])
-    score = probe.given("score_alone", probe.score[b:], requires_grad=True)
+    tokens = probe.given_rows("tokens_alone", probe.tokens, b)
+    score = probe.given_rows("score_alone", probe.score, b, requires_grad=True)
     alone = _outputs(probe, tokens, score)
-    because = f"sample b={b} of the batch was given alone"
+    because = f"as in the batch; now sample b={b} was given alone"
     for name in before:
         _expect_same(probe, name, alone[name], before[name][b:], because, of=" of one sample", in_any_order=True)
     if "decision" in before:

@@ -100,15 +100,16 @@ def gradient_stays_bounded(probe: Probe) -> None:
             continue  # no direction is left in which tokens may differ and be equally relevant
         usual = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, 1.0, apart))
         for spread in SPREADS:
-            found = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, spread, apart))
-            alike = "relevances of a sample's tokens" if apart else "tokens of a sample"
+            alike = f"a sample's {'relevances to text and image' if apart else 'tokens'}"
+            alike += " are all the same" if spread == 0 else f" differ by about {spread:g}"
+            found = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, spread, apart), alike)
             for place, (size, gradient) in found.items():
                 limit = BOUND * usual[place][0]
                 if size > limit:
                     raise Violation(
-                        f"gradient of the output to input {short(place)!r} has length {size:.3g} where the {alike} "
-                        f"spread over {spread:g}, but should stay under {limit:.3g}, which is {BOUND:g} times its "
-                        "length at spread 1",
+                        f"gradient of the output to input {short(place)!r} has norm {size:.3g} where "
+                        f"{alike}, but should stay under {limit:.3g}, which is {BOUND:g} times its norm where "
+                        "they differ by about 1",
                         check=f"{probe.script.shown(gradient)}.norm().item() <= {limit!r}",
                     )
 
@@ -117,7 +118,7 @@ def gradient_stays_bounded(probe: Probe) -> None:
         place: probe.given("zero_tokens", torch.zeros(shape).to(probe.tokens), requires_grad=True)
         for place, shape in of_tokens.items()
     }
-    _sizes(probe, module, own_inputs(probe, inputs, lambda place, value: zeros.get(place)))
+    _sizes(probe, module, own_inputs(probe, inputs, lambda place, value: zeros.get(place)), "the tokens are zero")
 
 
 def _expect_registered(probe: Probe, module: Any, outputs: dict[str, Tensor], registered: dict[str, Tensor]) -> None:
@@ -151,7 +152,8 @@ def _expect_gradients(probe: Probe, outputs: dict[str, Tensor], sources: dict[st
         why = "no path leads from the output to it" if gradient is None else "nothing of the output depends on it"
         raise Violation(
             f"{name} receives {what} from the model's output, but should receive one: {why} "
-            f"({len(untrained)} of {len(sources)}: {', '.join(untrained[:6])}{', ...' if len(untrained) > 6 else ''})",
+            f"(so it is with {len(untrained)} of {len(sources)}: {', '.join(untrained[:6])}"
+            f"{', ...' if len(untrained) > 6 else ''})",
             check=_gradient_check(probe, total, sources[name]),
         )
 
@@ -223,14 +225,22 @@ def _level_tokens(
     return own_inputs(probe, inputs, change)
 
 
-def _sizes(probe: Probe, module: Any, inputs: dict[str, Any]) -> dict[str, tuple[float, Tensor]]:
-    """The length of the output's gradient to each floating input, and the gradient."""
+def _sizes(probe: Probe, module: Any, inputs: dict[str, Any], where: str = "") -> dict[str, tuple[float, Tensor]]:
+    """The length of the output's gradient to each floating input, and the gradient. where: what is special here."""
     outputs = run(probe, module, inputs)
     total = objective(probe, outputs)
     one = probe.given("one", torch.ones_like(total))
     found = {}
     for place, value in trainable(inputs, "model[1]").items():
         gradient = probe.gradient(total, value, one)
-        expect_finite(probe, f"gradient of the output to input {short(place)!r}", gradient)
+        axes = _axes(probe, gradient)
+        expect_finite(probe, f"gradient of the output to input {short(place)!r}[{axes}]", axes, gradient, where)
         found[place] = (float(gradient.norm()), gradient)
     return found
+
+
+def _axes(probe: Probe, gradient: Tensor) -> str:
+    """A letter for each axis, by its size: those of these cases are all different."""
+    letters = {probe.case.batch: "b", probe.case.num_tokens: "n", probe.case.dim: "c"}
+    known = [letters.get(size, "ijklm"[i % 5]) for i, size in enumerate(gradient.shape)]
+    return "".join(known) if len(set(known)) == len(known) else "ijklm"[: gradient.ndim]

@@ -50,8 +50,8 @@ def check_rows(name: str, rows: Tensor, tokens: Tensor) -> None:
     if rows.shape != tokens.shape[:2]:
         raise InvalidInput.given(f"{name} of shape {tuple(rows.shape)}", accepted)
     if readable(rows) and torch.isnan(rows).any():
-        first = torch.isnan(rows).nonzero()[0].tolist()
-        raise InvalidInput.given(f"{name} with NaN at {first}", "numbers: a NaN has no place in an order")
+        b, n = torch.isnan(rows).nonzero()[0].tolist()
+        raise InvalidInput.given(f"{name} with NaN at [b={b}, n={n}]", "numbers: a NaN has no place in an order")
 
 
 def check_feature(name: str, feature: Tensor, tokens: Tensor) -> None:
@@ -72,4 +72,4 @@ def check_some_kept(decision: Tensor) -> None:
     empty = ~(decision > 0).any(-1)
     if empty.any():
         row = int(empty.nonzero()[0])
-        raise InvalidInput.given(f"decision with nothing kept in row {row}", "at least one D above 0 in every row")
+        raise InvalidInput.given(f"decision with nothing kept in row b={row}", "at least one D above 0 in every row")

@@ -17,11 +17,14 @@ from sdtps_ref.properties.matrix import write_into
 from sdtps_ref.properties.report import law_line, print_summary
 from sdtps_ref.properties.selftest import run_selftest
 
+HELP_TARGET = f"{targets.ACCEPTED} (default: the reference)"
+SLOW = {"compile": "compiles", "distributed": "starts processes"}
+
 
 def certify(arguments: list[str]) -> int:
     """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run."""
     parser = argparse.ArgumentParser(prog="sdtps certify", description=certify.__doc__)
-    parser.add_argument("target", nargs="?", default=targets.REFERENCE, metavar="TARGET", help=targets.ACCEPTED)
+    parser.add_argument("target", nargs="?", default=targets.REFERENCE, metavar="TARGET", help=HELP_TARGET)
     parser.add_argument("--profile", choices=PROFILES, default="quick", help="how hard to look (default: quick)")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn cases (default: 0)")
     parser.add_argument("--law", action="append", metavar="ID", help="this law or stage only, with what it rests on")
@@ -79,7 +82,7 @@ def explain(arguments: list[str]) -> int:
     for law in chosen:
         needs = ", ".join(law.needs).replace("|", " or ")
         rests = f"; rests on {', '.join(law.depends)}" if law.depends else ""
-        slow = "; compiles, so left out of profile quick" if law.budget == "compile" else ""
+        slow = f"; {SLOW[law.budget]}, so left out of profile quick" if law.budget in SLOW else ""
         console.print(Text(law.id, style="bold") + Text(f"  ({law.level}; needs {needs}{rests}{slow})\n"))
         for heading, body in law.sections.items():
             text = " ".join(body.split())

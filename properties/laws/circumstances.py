@@ -85,7 +85,7 @@ def _laid_out(probe: Probe, tensor: Tensor, layout: str) -> tuple[Tensor, Tensor
     domain=Domain(fixed=META),
 )
 def runs_on_meta(probe: Probe) -> None:
-    """On tensors that have sizes and no values: the same code runs, and gives the sizes and the device it owes.
+    """On torch's meta device, where tensors have no values: the code runs, and gives the sizes and the device it owes.
 
     Why: code that names a device (or leaves it to the default) fails on the first machine with another
     one, or moves tensors back and forth; code that looks at values waits for the device in every step,

@@ -20,8 +20,8 @@ EVAL = Domain(fixed=(Case(batch=4, num_tokens=9, keep=5, dim=32, slots=3, dtype=
 def gradient_equals_single_process(probe: Probe) -> None:
     """Under DistributedDataParallel on two processes, gradient = that of one process on the joined batch (eval mode).
 
-    Why: a sample is then scored by what else lies in its own process's batch, and the score network
-    learns something else on two cards than on one, with the same data and the same seed.
+    Why: otherwise a sample is scored by what else lies in its own process's batch, and the score network
+    learns something else on two cards than on one, from the same data and the same seed.
     Breaks when: scores are normalised over the batch and not over the tokens, decisions or scores are
     sent between processes (which drops their gradient), or a gradient is written by hand past autograd.
     Remedy: normalise along the token axis only, and leave gradients to autograd and to DDP.
@@ -135,8 +135,9 @@ def _expect_same(where: str, name: str, seen: Tensor, owed: Tensor, tolerance: f
         return
     index = tuple(int(i) for i in torch.unravel_index(gap.nan_to_num(torch.inf).argmax(), gap.shape))
     raise Violation(
-        f"gradient to parameter {name!r}{list(index)} {where} = {seen[index]:.6g}, but should be {owed[index]:.6g} "
-        f"as in a single process on the joined batch ({int((~(gap <= tolerance)).sum())} of {gap.numel()} entries)",
+        f"gradient to parameter {name!r} at {list(index)}, {where}, = {seen[index]:.6g}, but should be "
+        f"{owed[index]:.6g} as in a single process on the joined batch "
+        f"({int((~(gap <= tolerance)).sum())} of {gap.numel()} entries are off by more than {tolerance:.3g})",
         check=check,
     )
 

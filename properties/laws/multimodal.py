@@ -105,7 +105,7 @@ def guidance_reaches_others(probe: Probe) -> None:
 
 @law(needs="multimodal", depends="multimodal.decision_reaches_own_aggregator", domain=PAIRS)
 def noise_is_not_shared(probe: Probe) -> None:
-    """Gumbel noise is drawn anew for every modality: log(p_a / p_b) of two equal tokens differs between modalities.
+    """Noise is drawn anew for every modality: of two equal tokens, log(soft_mask_1 / soft_mask_2) differs between them.
 
     Why: with one draw for all, the modalities explore the same positions at the same time, and the
     gradient that should average over draws sees a third of them.

@@ -27,7 +27,7 @@ AGAIN = (0, 100)  # seeds; only what is found under both is an accusation
 
 @law(needs="selector", level="SHOULD", depends="decision.backward_is_softmax", domain=IN_TRAINING)
 def is_present_in_training(probe: Probe) -> None:
-    """In train mode, noise = tau log(soft_mask) - score, less its mean in each row, is not zero: it was added to the score.
+    """In train mode, noise = tau log(soft_mask) - score, less its mean in each row, is not zero: there was some.
 
     Why: without noise the tokens ranked first at the start get the gradient and stay first; noise is what
     lets the others be tried.
@@ -91,7 +91,7 @@ def is_independent(probe: Probe) -> None:
     domain=Domain(fixed=(MANY, replace(MANY, dtype="float64", tau=0.5))),
 )
 def is_gumbel(probe: Probe) -> None:
-    """noise = tau log(soft_mask) - score, up to a constant a row, is -log(-log(U)) with U uniform on (0, 1): Gumbel(0, 1).
+    """noise = tau log(soft_mask) - score is -log(-log(U)), U uniform on (0, 1), up to a constant a row: Gumbel(0, 1).
 
     Why: with Gumbel noise the perturbed scores rank tokens with the probabilities of softmax(score), which
     is what the relaxation stands for; another noise trains another model, at another temperature.

@@ -14,6 +14,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis.errors import HypothesisException
 
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.adapters import Adapted
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, Status, environment
 from sdtps_ref.properties.contract import METHODS, provided
@@ -125,6 +126,9 @@ def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms:
     if law.budget not in terms.profile.budgets and law.id not in terms.named:
         reason = f"profile {terms.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
         return LawResult(law.id, law.level, "skipped", reason=reason)
+    exempt = implementation.exempt(law) if isinstance(implementation, Adapted) else ""
+    if exempt:
+        return LawResult(law.id, law.level, "skipped", reason=exempt)
     for foundation in law.depends:
         if so_far[foundation].status not in ("passed", "skipped"):
             return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")
@@ -207,6 +211,8 @@ class Trial:
 
     def once(self, case: Case) -> None:
         """One example. Raises what the law raises; remembers what the certificate needs."""
+        if isinstance(self.implementation, Adapted):
+            case = self.implementation.fitted(case)
         probe = Probe(self.implementation, case)
         try:
             self.law.check(probe)

@@ -38,9 +38,11 @@ def certify(arguments: list[str]) -> int:
         select_laws(options.law)  # before an import that may take long
         if options.json is not None and not options.json.parent.is_dir():
             raise SDTPSError(f"given --json {options.json}; accepted: a file in a folder that exists")
-        implementation = targets.load(options.target)
+        target = targets.resolve(options.target)
+        for line in (*target.found, *target.notes):
+            console.print(Text(line, style="dim"), soft_wrap=True)
         certificate = check_implementation(
-            implementation,
+            target.implementation,
             profile=options.profile,
             laws=options.law,
             seed=options.seed,

@@ -222,6 +222,8 @@ class Probe:
             if self.case.dtype in ("float16", "bfloat16") or not during.endswith("(...)"):
                 raise SubjectError(error, during) from error
             raise Unsupported(f"{during} is not implemented") from error
+        except Unsupported:
+            raise
         except (Exception, SystemExit) as error:
             if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
                 raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {_first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""The commands of this room: certify, laws, explain, selftest."""
+"""The commands of this room: certify, laws, explain, selftest; and init, which has a file of its own."""
 
 import argparse
 import json
@@ -10,12 +10,15 @@ from rich.text import Text
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties import target as targets
+from sdtps_ref.properties.beginning import init
 from sdtps_ref.properties.certify import PROFILES, check_implementation
 from sdtps_ref.properties.false_alarms import run_false_alarms
 from sdtps_ref.properties.law import all_laws, select_laws
 from sdtps_ref.properties.matrix import write_into
 from sdtps_ref.properties.report import law_line, print_summary
 from sdtps_ref.properties.selftest import run_selftest
+
+__all__ = ["certify", "explain", "init", "laws", "selftest"]
 
 HELP_TARGET = f"{targets.ACCEPTED} (default: the reference)"
 SLOW = {"compile": "compiles", "distributed": "starts processes"}

@@ -1,31 +1,21 @@
 """A target names an implementation: an attribute of a file or module, a module of published classes, an entry point."""
 
 import hashlib
-import importlib
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.adapters import Adapted, adapt
-from sdtps_ref.properties.adapters.signatures import SIGNATURES
+from sdtps_ref.properties.adapters.signatures import SIGNATURES, Recognised, recognise_class
 from sdtps_ref.properties.contract import METHODS, provided
-from sdtps_ref.properties.discovery import GROUP, offered
+from sdtps_ref.properties.discovery import offered
+from sdtps_ref.properties.loading import ACCEPTED, TargetError, attribute_of, load_module, offers
+
+__all__ = ["ACCEPTED", "REFERENCE", "Target", "TargetError", "describe", "load", "loader", "resolve"]
 
 REFERENCE = "sdtps_ref.properties.reference:Reference"
-ACCEPTED = (
-    "package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published "
-    "signature; or the name under which an installed package offers one"
-)
-
-SHOWN = 12  # names that a module offers, in a message
-
-
-class TargetError(SDTPSError):
-    """The target could not be loaded; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +38,8 @@ def resolve(target: str) -> Target:
     Raises TargetError, which says in one line what is wrong. The cause keeps its traceback.
     """
     entry = offered().get(target)
-    place, attribute = _parted(entry.value if entry else target)
-    module = _load_module(place, target)
+    place, attribute = (entry.module, entry.attr) if entry else _parted(target)
+    module = load_module(place, target)
     implementation = _found(module, attribute, place, target) if attribute else _adapted(module, target)
     found = [f"{target} is offered by the installed {entry.dist.name} as {entry.value}"] if entry and entry.dist else []
     if isinstance(implementation, Adapted):
@@ -62,8 +52,8 @@ def loader(target: str | None) -> str:
     if target is None:
         return "# `implementation` was given as an object: bind it to yours here"
     entry = offered().get(target)
-    place, attribute = _parted(entry.value if entry else target)
-    found = _attribute(_load_module(place, target), attribute, place) if attribute else None
+    place, attribute = (entry.module, entry.attr) if entry else _parted(target)
+    found = attribute_of(load_module(place, target), attribute, place) if attribute else None
     if not attribute or _is_published(found):
         path = f"{Path(place).resolve()}{':' if attribute else ''}{attribute}" if place.endswith(".py") else target
         return f"from sdtps_ref.properties.target import load\n\nimplementation = load({path!r})"
@@ -109,23 +99,22 @@ def _parted(target: str) -> tuple[str, str]:
 
 
 def _found(module: ModuleType, attribute: str, place: str, target: str) -> Any:
-    found = _attribute(module, attribute, place)
+    found = attribute_of(module, attribute, place)
     if _is_published(found):
         return adapt(found)[0]
-    why = adapt(found)[1] if isinstance(found, type) else []
+    why = recognise_class(found) if isinstance(found, type) else ""
     if isinstance(found, type) or not provided(found):
         found = _made(found, target)
     if not provided(found):
-        reasons = "".join(f"; {reason}" for reason in why)
         raise TargetError(
             f"{target} is {type(found).__name__} with none of the contract's methods; "
-            f"accepted: an object with one or more of {', '.join(METHODS)}{reasons}"
+            f"accepted: an object with one or more of {', '.join(METHODS)}{'; ' * bool(why)}{why}"
         )
     return found
 
 
 def _is_published(found: Any) -> bool:
-    return isinstance(found, type) and not provided(found) and adapt(found)[0] is not None
+    return isinstance(found, type) and not provided(found) and isinstance(recognise_class(found), Recognised)
 
 
 def _adapted(module: ModuleType, target: str) -> Adapted:
@@ -134,54 +123,9 @@ def _adapted(module: ModuleType, target: str) -> Adapted:
         said = "; ".join(notes if adapted is None else adapted.notes) or "it has no class of a published signature"
         raise TargetError(
             f"{target}: {said}; accepted: {'; '.join(map(str, SIGNATURES))}; or {target}:attribute, of which it offers "
-            f"{_offers(module)}; `sdtps init` writes an adapter to start from"
+            f"{offers(module)}; `sdtps init` writes an adapter to start from"
         )
     return adapted
-
-
-def _attribute(module: ModuleType, attribute: str, place: str) -> Any:
-    found: Any = module
-    for part in attribute.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise TargetError(f"{place} has no attribute {attribute!r}; it offers {_offers(module)}") from None
-    return found
-
-
-def _load_module(place: str, target: str) -> ModuleType:
-    try:
-        if not place.endswith(".py"):
-            if "" not in sys.path:
-                sys.path.insert(0, "")  # a console script does not look where it was called from
-            return importlib.import_module(place)
-        path = Path(place).resolve()
-        if not path.is_file():
-            raise TargetError(f"there is no file {place}")
-        loaded = sys.modules.get(path.stem)
-        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-            return loaded
-        sys.path.insert(0, str(path.parent))  # for the file's own neighbours
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
-    except TargetError:
-        raise
-    except SyntaxError as error:
-        raise TargetError(f"{place} is not Python: {error.msg} at line {error.lineno}") from error
-    except ModuleNotFoundError as error:
-        if place == target and error.name == place.partition(".")[0]:
-            names = ", ".join(offered()) or "none is installed"
-            raise TargetError(
-                f"given target {target!r}, which is neither a module nor an entry point of group {GROUP} ({names}); "
-                f"accepted: {ACCEPTED}"
-            ) from error
-        raise TargetError(f"{place} could not be imported: {error}; accepted: {ACCEPTED}") from error
-    except (Exception, SystemExit) as error:
-        raise TargetError(f"{place} raised {type(error).__name__} when imported: {error}") from error
 
 
 def _made(found: Any, target: str) -> Any:
@@ -191,15 +135,3 @@ def _made(found: Any, target: str) -> Any:
         return found()
     except (Exception, SystemExit) as error:
         raise TargetError(f"{target}() raised {type(error).__name__}: {error}; accepted: no arguments") from error
-
-
-def _offers(module: ModuleType) -> str:
-    own = [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and getattr(value, "__module__", module.__name__) == module.__name__
-        and not isinstance(value, ModuleType)
-    ]
-    shown = own[:SHOWN] + ["..."] * (len(own) > SHOWN)
-    return ", ".join(shown) or "nothing public"

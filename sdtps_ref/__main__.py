@@ -9,6 +9,7 @@ COMMANDS = {
     "laws": ("properties", "list every law"),
     "explain": ("properties", "print one law: formula, reason, what breaks it, remedy"),
     "selftest": ("properties", "run the laws on planted faults and right variants"),
+    "init": ("properties", "write an adapter to start from, and a test file, into your project"),
     "golden": ("golden", "generate the golden vectors, or check an implementation against them"),
 }
 

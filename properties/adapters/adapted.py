@@ -146,7 +146,7 @@ class Adapted:
 
 
 def adapt(subject: ModuleType | type) -> tuple[Adapted | None, list[str]]:
-    """An implementation made of a module's published classes, or of one class; None and the reasons if there are none."""
+    """An implementation made of a module's published classes, or of one class; None and why, if there are none."""
     if isinstance(subject, type):
         matched = recognise_class(subject)
         if isinstance(matched, str):

@@ -1,4 +1,4 @@
-"""A published MultiModalSDTPS: as the modalities, as a model, and, with the score of one modality replaced, a pipeline."""
+"""A published MultiModalSDTPS: as modalities, as a model, and, the score of one modality replaced, as a pipeline."""
 
 import warnings
 from collections.abc import Callable, Mapping

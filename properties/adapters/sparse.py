@@ -8,22 +8,11 @@ from torch import Tensor, nn
 
 from sdtps_ref.properties.adapters.signatures import Recognised
 from sdtps_ref.properties.adapters.substitution import Place, find_score, recorded, substituted
+from sdtps_ref.properties.adapters.trial import TAU, B, C, K, N, built_in_tau, lacking, roles_of, untrained
 from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.law import Unsupported
 from sdtps_ref.properties.model import tensors
-from sdtps_ref.properties.readings import jacobian, temperature_behind
 from sdtps_ref.properties.values import draw
-
-# Sizes at which every returned tensor is known by its shape, and a temperature that is no other constant.
-B, N, K, C, TAU = 2, 7, 3, 32, 0.7
-ROLES = {
-    "selected_tokens": (B, K, C),
-    "extra_token": (B, 1, C),
-    "decision": (B, N),
-    "keep_indices": (B, K),
-    "selected_decision": (B, K),
-}
-PUBLISHED_NAMES = {"decision": "score_mask", "extra_token": "extra_token", "selected_tokens": "select_tokens"}
 
 
 class Sparse:
@@ -36,18 +25,25 @@ class Sparse:
     def __init__(self, recognised: Recognised):
         self.recognised = recognised
         self.attentions = recognised.signature.called_with[1:]
-        self.notes: list[str] = []
         self._ratios: dict[tuple[int, int], float] = {}
         self._inputs = [(draw("normal", (B, N, C), seed).float(), self._drawn(seed)) for seed in (100, 200)]
+        for tokens, attentions in self._inputs:
+            for part in (tokens, *attentions):
+                part.requires_grad_()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
+            plain = recognised.make(embed_dim=C, sparse_ratio=K / N)
+            self.call(plain, *self._inputs[0])  # raises what keeps it from being used at all
             self.module = self.make(C, N, K, TAU)
-            self.roles = self._find_roles()
+            returned = [part for _, part in tensors(self.call(self.module, *self._inputs[0]), "")]
+            self.roles = roles_of(returned)
+            self.notes = lacking(self.roles, returned)
             self.place = {training: self._find_place(training) for training in (False, True)}
             self.place[True] = self.place[True] or self._same_place_in_training()
             self.direct = all(self.place.values()) and all(self._is_direct(training) for training in (False, True))
-            self.notes += self._untrained()
-            self.tau = self._built_in_tau()
+            if "decision" in self.roles:
+                self.notes += untrained(self.module, self._decide(0))
+            self.tau = None if recognised.takes("gumbel_tau") or not self.can_select else self._built_in_tau()
 
     @property
     def can_select(self) -> bool:
@@ -115,22 +111,6 @@ class Sparse:
     def _decide(self, inputs: int) -> Tensor:
         return self.read(self.call(self.module, *self._inputs[inputs]))["decision"]
 
-    def _find_roles(self) -> dict[str, int]:
-        listed = [part for _, part in tensors(self.call(self.module, *self._inputs[0]), "")]
-        roles: dict[str, int] = {}
-        for position, part in enumerate(listed):
-            for role, shape in ROLES.items():
-                whole = part.dtype == torch.int64
-                if role not in roles and tuple(part.shape) == shape and whole == (role == "keep_indices"):
-                    roles[role] = position
-                    break
-        missing = [published for role, published in PUBLISHED_NAMES.items() if role not in roles]
-        if missing:
-            self.notes.append(f"returns no {' and no '.join(missing)}")
-        if "decision" in roles and listed[roles["decision"]].dtype == torch.bool:
-            self.notes.append("score_mask is boolean; the laws see it as numbers")
-        return roles
-
     def _find_place(self, training: bool) -> Place | None:
         if "decision" not in self.roles:
             return None
@@ -169,36 +149,9 @@ class Sparse:
                 return False
         return True
 
-    def _untrained(self) -> list[str]:
-        """What D teaches nothing, in words: no law sees the score's own network, since its score is replaced."""
-        if "decision" not in self.roles:
-            return []
-        decision = self._decide(0)
-        if not decision.requires_grad and any(part.requires_grad for part in self.module.parameters()):
-            return ["score_mask has no gradient"]
-        named = {name: part for name, part in self.module.named_parameters() if part.requires_grad}
-        if not decision.requires_grad or not named:
-            return []
-        cotangent = draw("normal", (B, N), 5).to(decision)
-        reached = torch.autograd.grad(decision, list(named.values()), cotangent, allow_unused=True)
-        without = [name for name, part in zip(named, reached, strict=True) if part is None]
-        return [f"score_mask has no gradient to {', '.join(without)}: nothing trains it"] if without else []
-
-    def _built_in_tau(self) -> float | None:
-        """The temperature behind D where none can be given; None where one can, or no gradient tells it."""
-        if self.recognised.takes("gumbel_tau") or not self.can_select:
-            return None
+    def _built_in_tau(self) -> float:
         module = self.module.double().eval()
-        score = draw("normal", (B, N), 0).requires_grad_()
-        step = draw("normal", (B, N), 1)
-        moved = (score.detach() + step).requires_grad_()
-        tokens = draw("normal", (B, N, C), 0)
-        try:
-            rows = [jacobian(self.select(module, tokens, part).decision, part) for part in (score, moved)]
-            tau = temperature_behind(rows[0], rows[1], step)[0] if rows[0].any() else 1.0
-        except (Unsupported, RuntimeError):
-            return 1.0
-        return round(tau, 6) if 1e-3 < tau < 1e3 else 1.0
+        return built_in_tau(lambda tokens, score: self.select(module, tokens, score).decision)
 
 
 class Selector(nn.Module):

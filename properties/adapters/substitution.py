@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sdtps_ref.properties.law import Unsupported
+from sdtps_ref.properties.model import leaves
 from sdtps_ref.properties.values import draw
 
 ORDERING = {"topk", "sort", "argsort", "msort", "kthvalue"}
 DIVISION = {"div", "true_divide", "divide", "__truediv__"}
+NEGATION = {"neg", "negative", "__neg__"}
 TRIALS = 3  # scores to be told apart by
 
 
@@ -95,10 +97,12 @@ def recorded(call: Callable[[], Any]) -> list[Call]:
 def find_score(decide: Callable[[int], Tensor], shape: tuple[int, int], tau: float) -> Place | None:
     """Where D (B N, of that shape) has its score; None if no one call decides alone.
 
-    decide(i): D for the i-th of two inputs, which must be made beforehand: calls are counted. tau: the temperature it was built with, an odd number.
+    decide(i): D for the i-th of two inputs, which require grad and are made beforehand: calls are counted.
+    tau: the temperature it was built with, an odd number.
 
     The score is the last result of a row of numbers that does not depend on the noise, before tokens are put
-    into order, of which D is a function: another score gives another D, other inputs the same.
+    into order, of which D is a function: another score gives another D, other inputs the same, and D has no
+    gradient to them but through the score. (An older D has no gradient at all, so a change of sign is not the score.)
     """
     once, again = (_seeded(seed, lambda: recorded(lambda: decide(0))) for seed in (0, 1))
     candidates = []
@@ -114,20 +118,23 @@ def find_score(decide: Callable[[int], Tensor], shape: tuple[int, int], tau: flo
         place = deciding.pop()
         arguments = once[place.position].arguments
         over_tau = place.name in DIVISION and len(arguments) > 1 and _is_number(arguments[1], tau)
-        if not deciding or not (over_tau or _is_soft_mask(decide, place, shape)):
+        turned = over_tau or place.name in NEGATION
+        if not deciding or not (turned or _is_soft_mask(decide, place, shape)):
             return place
     return None
 
 
 def _decides(decide: Callable[[int], Tensor], place: Place, shape: tuple[int, int]) -> bool:
-    scores = [draw("normal", shape, seed).float() for seed in range(TRIALS)]
+    scores = [draw("normal", shape, seed).float().requires_grad_() for seed in range(TRIALS)]
 
     def decision(inputs: int, score: Tensor) -> Tensor:
-        return _seeded(0, lambda: substituted(lambda: decide(inputs), place, score).detach())
+        return _seeded(0, lambda: substituted(lambda: decide(inputs), place, score))
 
     try:
         first = decision(0, scores[0])
         if not torch.equal(first, decision(1, scores[0])):
+            return False
+        if any(leaf is not scores[0] and not isinstance(leaf, nn.Parameter) for leaf in leaves([first])):
             return False
         return any(not torch.equal(first, decision(0, score)) for score in scores[1:])
     except Exception:  # a result that was put in a wrong place may lead anywhere

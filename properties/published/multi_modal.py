@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 
@@ -32,7 +31,7 @@ class TokenSparse(nn.Module):
         score = (1 - 2 * beta) * predicted + beta * guidance
         keep = max(1, math.ceil(count * self.sparse_ratio))
         keep_indices = torch.topk(score, keep, dim=1).indices
-        hard = F.one_hot(keep_indices, count).sum(1).to(score.dtype)
+        hard = nn.functional.one_hot(keep_indices, count).sum(1).to(score.dtype)
         logits = score
         if self.use_gumbel and self.training:
             wide = torch.float64 if score.dtype == torch.float64 else torch.float32
@@ -90,7 +89,7 @@ class MultiModalSDTPS(nn.Module):
 
     def attention(self, tokens, feature):
         """Cosine of each token with a global feature: B N."""
-        return F.cosine_similarity(tokens, feature.unsqueeze(1), dim=-1, eps=1e-3)
+        return nn.functional.cosine_similarity(tokens, feature.unsqueeze(1), dim=-1, eps=1e-3)
 
     def branch(self, sparse, aggr, tokens, own, second, third):
         """One modality: B M+1 C and its D."""

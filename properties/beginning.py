@@ -1,0 +1,110 @@
+"""`sdtps init`: an adapter to start from and a test file, in a third party's project."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sdtps_ref.errors import SDTPSError
+
+ADAPTER = '''\
+"""How sdtps makes the parts of this project's SDTPS: `sdtps certify sdtps_adapter.py:Mine`.
+
+Fill in what there is: a law that needs a missing method is skipped by name. Nothing of sdtps need be imported.
+B batch, N tokens, K kept tokens, C channels, M slots (aggregated tokens).
+
+Return an nn.Module wherever you can: it is then moved to the case's dtype and device, and switched between
+train and eval mode. Randomness stays yours; sdtps seeds torch's global generators before a call.
+"""
+
+# from my_model import TokenAggregation, TokenSparse
+
+
+class Mine:
+    name = "mine"
+
+    def selector(self, *, dim, num_tokens, keep, tau):
+        """f(tokens B N C, score B N) -> an object with these attributes:
+
+        selected_tokens    B K C  the kept tokens
+        decision           B N    D: forward exactly 0 or 1, backward the softmax
+        keep_indices       B K    int64; or None
+        selected_decision  B K    D at the kept tokens; or None
+        extra_token        B 1 C  the dropped tokens, pooled; or None
+
+        If your module keeps a ratio of the tokens, give it one at which it keeps `keep` of `num_tokens`. If it
+        returns a tuple, wrap it in a module whose forward puts the parts into a types.SimpleNamespace.
+        """
+        raise NotImplementedError("selector is not written yet")
+
+    # Take the comment off what you have; aggregator, pipeline and model bring the certificate to its level "full".
+
+    # def aggregator(self, *, dim, slots):
+    #     """f(tokens B K C, decision B K or None) -> B M C. D masks the logits before the softmax."""
+    #     raise NotImplementedError("aggregator is not written yet")
+
+    # def pipeline(self, *, dim, num_tokens, keep, slots, tau):
+    #     """f(tokens B N C, score B N) -> B M C: your own wiring, which alone shows that D is passed on.
+
+    #     Without the extra token. Call the code that your model runs rather than writing it anew here.
+    #     """
+    #     raise NotImplementedError("pipeline is not written yet")
+
+    # def multimodal(self, *, dim, num_tokens, keep, slots, tau, modalities):
+    #     """f({name: tokens B N C}, {name: global feature B C}) -> {name: B M+1 C}, the extra token last."""
+    #     raise NotImplementedError("multimodal is not written yet")
+
+    # def model(self, *, dim, num_tokens, keep, slots, tau):
+    #     """(module, {argument: tensor}): the module as its users call it, the score built inside.
+
+    #     For instance: return MyModel(dim, keep / num_tokens, tau), {"tokens": torch.randn(4, num_tokens, dim), ...}
+    #     """
+    #     raise NotImplementedError("model is not written yet")
+'''
+
+TESTS = '''\
+"""Every law of SDTPS on this project's code: one law, one test. `sdtps explain LAW` tells what one claims."""
+
+from sdtps_adapter import Mine
+from sdtps_ref.properties import parametrize_with_laws
+
+
+@parametrize_with_laws([Mine()])  # profile="ci" looks harder
+def test_sdtps(implementation, law):
+    law(implementation)
+'''
+
+FILES = {"sdtps_adapter.py": ADAPTER, "test_sdtps.py": TESTS}
+
+
+class AlreadyThere(SDTPSError):
+    """A file that `init` would write exists; nothing was written."""
+
+
+def write_beginning(folder: Path) -> list[Path]:
+    """Write FILES into `folder`, which is made if need be. Raises AlreadyThere, and then writes none of them."""
+    if folder.exists() and not folder.is_dir():
+        raise AlreadyThere(f"given {folder}, which is a file; accepted: a folder")
+    present = [str(folder / name) for name in FILES if (folder / name).exists()]
+    if present:
+        raise AlreadyThere(f"{' and '.join(present)} exist already, so nothing was written; accepted: another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in FILES.items():
+        with open(folder / name, "x") as file:  # "x": not even a file that was made a moment ago is overwritten
+            file.write(text)
+    return [folder / name for name in FILES]
+
+
+def init(arguments: list[str]) -> int:
+    """Write an adapter to start from, and a test file, into a project. Overwrites nothing; exit 2 if it would."""
+    parser = argparse.ArgumentParser(prog="sdtps init", description=init.__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
+    options = parser.parse_args(arguments)
+    try:
+        adapter, tests = write_beginning(options.folder)
+    except (SDTPSError, OSError) as error:
+        print(f"sdtps init: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {adapter}: fill in the methods that you have")
+    print(f"wrote {tests}: the laws as tests of your project")
+    print(f"next: sdtps certify {adapter}:Mine")
+    return 0

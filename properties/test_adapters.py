@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import json
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from sdtps_ref.properties.adapters import Adapted, adapt
 from sdtps_ref.properties.adapters.substitution import Place, find_score
 from sdtps_ref.properties.certificate import Certificate
 from sdtps_ref.properties.certify import Profile, check_implementation
+from sdtps_ref.properties.commands import certify
 from sdtps_ref.properties.contract import provided
 from sdtps_ref.properties.target import TargetError, load, loader, resolve
 
@@ -94,6 +96,36 @@ def test_right_ones_are_certified(stranger: Load, name: str, level: str) -> None
     assert found.verdict == "certified", [(law.id, law.failure or law.reason) for law in found.laws if law.refuses]
     assert found.level == level
     assert found.diagnosis["noise"] == "Gumbel(0, 1)"
+
+
+def test_the_published_mask_is_certified_with_a_warning(stranger: Load) -> None:
+    """As most people have it, 1e10 and all: certified, and told the gain."""
+    added = "weight + log_policy.unsqueeze(1)"
+    module = stranger("multi_modal", (added, "weight - (1 - keep_policy).unsqueeze(1) * 1e10"))
+
+    found = certificate(module, "gradient", "aggregation", "multimodal")
+
+    assert found.verdict == "certified", [(law.id, law.failure or law.reason) for law in found.laws if law.refuses]
+    assert found.diagnosis["gain"] == pytest.approx(1e10, rel=1e-3)
+    assert "gradient.well_conditioned" in [law.id for law in found.laws if law.warns]
+
+
+def test_the_command_says_what_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with no attribute: which adapter, what could not be certified, the verdict; all of it on record."""
+    path, record = tmp_path / "my_laps.py", tmp_path / "certificate.json"
+    path.write_text(source("older"))
+
+    status = certify([str(path), "--law", "gradient.reaches_score", "--json", str(record)])
+
+    said = " ".join(capsys.readouterr().out.split())
+    kept = json.loads(record.read_text())["implementation"]
+    assert status == 1
+    assert "TokenSparse recognised as text-guided TokenSparse (LAPS, SEPS)" in said
+    assert "score_mask has no gradient" in said
+    assert "REFUSED by gradient.reaches_score" in said
+    assert "script (run, and it shows this)" in said
+    assert "TokenSparse: returns no extra_token" in kept["notes"]
+    assert kept["adapters"] and kept["sha256"]
 
 
 WRONG = [

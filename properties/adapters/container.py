@@ -53,7 +53,8 @@ class Container:
 
     def pool(self, module: nn.Module, tokens: Tensor, score: Tensor, slots: int) -> Tensor:
         """The slots of the first modality with this score in place of its own."""
-        given = [part.to(tokens) for part in inputs(tokens.shape[0], *tokens.shape[1:], 1)]
+        batch, num_tokens, dim = tokens.shape
+        given = [part.to(tokens) for part in inputs(batch, num_tokens, dim, 1)]
         given[0] = tokens
         return self._with_score(module, given, score)[0][:, :slots]
 
@@ -76,7 +77,7 @@ class Container:
             return forward
 
         for selector in selectors:
-            selector.forward = wrap(selector)  # type: ignore[method-assign]
+            selector.forward = wrap(selector)
         try:
             return self.run(module, given)
         finally:

@@ -82,21 +82,19 @@ class Recognised:
 
     def make(self, **arguments: Any) -> nn.Module:
         """An instance. Of `arguments`, those are given that it takes; what it prints is not shown."""
-        required = _required(self.found.__init__)
-        given = {name: value for name, value in self.signature.fillers.items() if name in required}
-        given |= {name: value for name, value in arguments.items() if self.takes(name)}
-        with contextlib.redirect_stdout(io.StringIO()):
-            return self.found(**given)
+        return self._made(arguments)[0]
 
     def prints(self, **arguments: Any) -> bool:
         """Whether an instance says something when it is made."""
+        return bool(self._made(arguments)[1])
+
+    def _made(self, arguments: dict[str, Any]) -> tuple[nn.Module, str]:
+        required = _required(self.found.__init__)
+        given = {name: value for name, value in self.signature.fillers.items() if name in required}
+        given |= {name: value for name, value in arguments.items() if self.takes(name)}
         said = io.StringIO()
-        given = {
-            name: value for name, value in self.signature.fillers.items() if name in _required(self.found.__init__)
-        }
         with contextlib.redirect_stdout(said):
-            self.found(**given | {name: value for name, value in arguments.items() if self.takes(name)})
-        return bool(said.getvalue())
+            return self.found(**given), said.getvalue()
 
     def further(self) -> dict[str, Any]:
         """Arguments of a call that have no default and are none of the published ones."""
@@ -136,7 +134,7 @@ def recognise_class(found: type) -> Recognised | str:
     return f"{found.__name__} has none of the published signatures: {why}"
 
 
-def _differs(found: type, signature: Signature) -> str:
+def _differs(found: Any, signature: Signature) -> str:
     """How the class differs from the signature, in words; empty if it does not."""
     forward = getattr(found, "forward", None)
     for function, owed, verb in (

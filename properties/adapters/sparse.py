@@ -1,6 +1,7 @@
 """A published TokenSparse as a selector: f(tokens, score) -> Selection, though it takes attentions and a ratio."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -139,8 +140,8 @@ class Sparse:
         for seed in (0, 1):
             score = draw("normal", (B, N), seed).float().requires_grad_()
             given = [score, *(torch.zeros(B, N) for _ in self.attentions[1:])]
-            tokens = draw("normal", (B, N, C), seed).float()
-            found = recorded(lambda tokens=tokens, given=given: self.call(self.module, tokens, given))[place.position]
+            call = partial(self.call, self.module, draw("normal", (B, N, C), seed).float(), given)
+            found = recorded(call)[place.position]
             if found.value is None or not torch.equal(found.value, score) or not found.result.requires_grad:
                 return False
             cotangent = draw("normal", (B, N), seed + 2).float()

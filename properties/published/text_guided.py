@@ -15,7 +15,7 @@ class TokenSparse(nn.Module):
 
     def forward(self, tokens, attention_x, attention_y):
         """tokens: B N C; attentions: B N."""
-        _, count, channels = tokens.shape
+        count, channels = tokens.shape[1:]
         score = attention_x + attention_y
         keep = math.ceil(count * self.sparse_ratio)
         ranked, order = score.sort(dim=1, descending=True)
@@ -27,7 +27,7 @@ class TokenSparse(nn.Module):
             uniform = torch.rand(score.shape, dtype=wide, device=score.device).clamp(1e-30, 1 - 1e-7)
             logits = score - torch.log(-torch.log(uniform)).to(score.dtype)
         soft = logits.softmax(dim=1)
-        hard = torch.zeros_like(score).scatter(1, kept, 1.0)
+        hard = nn.functional.one_hot(kept, count).sum(1).to(score.dtype)
         score_mask = hard + (soft - soft.detach())
         rest = tokens.gather(1, dropped.unsqueeze(-1).expand(-1, -1, channels))
         extra_token = (ranked[:, keep:].softmax(dim=1).unsqueeze(-1) * rest).sum(dim=1, keepdim=True)

@@ -119,7 +119,7 @@ passed   gradient.is_finite # examples   # s
 passed   gradient.reaches_score # examples   # s
 passed   decision.backward_is_softmax # examples   # s
 
-CERTIFIED, level full
+CERTIFIED, in part: by decision alone
 right on torch TORCH, cpu, profile few, seed 0: # s
 7 passed
 # examples, # a second, #% of the time inside the implementation; not tried: nothing
@@ -184,7 +184,7 @@ def test_warning_of_a_law_that_should_hold() -> None:
 passed   shape.follows_inputs # examples   # s
 warning  errors.keep_of_zero # examples   # s
 
-CERTIFIED, level full
+CERTIFIED, in part: by errors.keep_of_zero alone
 wordless on torch TORCH, cpu, profile few, seed 0: # s
 1 passed, 1 warning
 # examples, # a second, #% of the time inside the implementation; not tried: nothing
@@ -320,6 +320,7 @@ usage: sdtps COMMAND [OPTIONS]
   laws      list every law
   explain   print one law: formula, reason, what breaks it, remedy
   selftest  run the laws on planted faults and right variants
+  init      write an adapter to start from, and a test file, into your project
   golden    generate the golden vectors, or check an implementation against them
 
 sdtps COMMAND --help tells the options.""",
@@ -338,7 +339,7 @@ usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [
 Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
 
 positional arguments:
-  TARGET                package.module:attribute or path/to/file.py:attribute (default: the reference)
+  TARGET                package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one (default: the reference)
 
 options:
   -h, --help            show this help message and exit
@@ -478,8 +479,8 @@ def test_bad_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_expected_inline(
         messages.replace(str(tmp_path), "FOLDER"),
         """\
-given target 'mine'; accepted: package.module:attribute or path/to/file.py:attribute
-no_such_package could not be imported: No module named 'no_such_package'; accepted: package.module:attribute or path/to/file.py:attribute
+given target 'mine', which is neither a module nor an entry point of group sdtps.implementations (none is installed); accepted: package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one
+no_such_package could not be imported: No module named 'no_such_package'; accepted: package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one
 there is no file FOLDER/absent.py
 FOLDER/printed_broken.py is not Python: invalid syntax at line 1
 FOLDER/printed_quits.py raised SystemExit when imported: bye

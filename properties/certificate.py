@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -97,8 +98,8 @@ class Certificate:
 
     @property
     def level(self) -> str | None:
-        """selection, pipeline or full, by the methods that were certified; None when refused or less."""
-        if self.verdict != "certified":
+        """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws."""
+        if self.verdict != "certified" or self.environment["laws"] != "all":
             return None
         measured = set(self.implementation["methods"])
         if "selector" not in measured:
@@ -144,7 +145,7 @@ def digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def environment(device: str, profile: str, seed: int) -> dict[str, Any]:
+def environment(device: str, profile: str, seed: int, laws: Sequence[str] | None) -> dict[str, Any]:
     """What the verdict rests on besides the implementation."""
     return {
         "spec": SPEC_VERSION,
@@ -158,4 +159,5 @@ def environment(device: str, profile: str, seed: int) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
         "profile": profile,
         "seed": seed,
+        "laws": "all" if laws is None else list(laws),
     }

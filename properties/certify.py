@@ -103,7 +103,7 @@ def check_implementation(
         results = _with_scripts_run(results, implementation, target)
     return Certificate(
         implementation=describe(implementation, target) | {"methods": list(methods)},
-        environment=environment(device, terms.profile.name, terms.seed),
+        environment=environment(device, terms.profile.name, terms.seed, None if laws is None else named),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
     )

@@ -45,7 +45,10 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
 def verdict_line(certificate: Certificate) -> Text:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
     if certificate.verdict == "certified":
+        asked_for = certificate.environment["laws"]
         level = f"level {certificate.level}" if certificate.level else "in part: no selector"
+        if asked_for != "all":
+            level = f"in part: by {', '.join(asked_for)} alone"
         return Text(f"CERTIFIED, {level}", style="bold green")
     if certificate.verdict == "refused":
         return Text(f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}", style="bold red")

@@ -236,3 +236,12 @@ def test_compiling_is_left_to_the_profiles_that_have_time_for_it() -> None:
     assert left_out.status == "skipped"
     assert "no time for budget 'compile'" in left_out.reason
     assert asked_for.status == "passed"
+
+
+def test_some_laws_certify_in_part() -> None:
+    """Who asked for some laws only is told so, and gets no level."""
+    certificate = check_implementation(Plain(), profile=FEW, laws=["shape"])
+
+    assert certificate.verdict == "certified"
+    assert certificate.level is None
+    assert certificate.environment["laws"] == ["shape"]

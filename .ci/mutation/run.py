@@ -1,0 +1,254 @@
+"""Mutation testing of the reference: `tox -e mutation`, or `python .ci/mutation/run.py WORKPLACE`.
+
+cosmic-ray makes the mutants and keeps the session (cr-report and cr-html read it); this file runs them, because
+a process forked after torch is imported costs a tenth of one that imports it, and judges what came of them:
+
+- A mutant that does not compile, or compiles to the same as the reference (annotations aside) or as a mutant
+  before it, says nothing and is skipped.
+- A mutant of a guard (whatever decides that an input is refused) is judged by golden, the tests, then the laws.
+- Every other mutant changes what is computed. It is judged by golden, the laws, then the tests; golden and laws
+  must kill LEAST of those that survivors.md does not explain.
+- A mutant that outlives all three must be in survivors.md, with its reason, and nothing else may be there.
+"""
+
+import argparse
+import ast
+import difflib
+import importlib
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+from cosmic_ray.commands import init
+from cosmic_ray.config import load_config
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.tools.filters.operators_filter import OperatorsFilter
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from killers import first_seen
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LEAST = 0.95
+MEMORY = 12 << 30  # bytes of address space: a mutant may ask for a matrix of any size
+COMPUTING, GUARD = ("golden", "laws", "tests"), ("golden", "tests", "laws")
+
+
+class Mutant(NamedTuple):
+    """What a mutant is known by in survivors.md: it stays the same when lines move."""
+
+    file: str
+    before: str
+    after: str
+
+
+def main() -> int:
+    """Exit 0 when enough is killed and every survivor explained, 1 otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workplace", type=Path, help="a folder for the mutated copy and the session")
+    parser.add_argument("--resume", action="store_true", help="go on with the session that is there")
+    options = parser.parse_args()
+    config = load_config(HERE / "config.toml")
+    session, tree = options.workplace / "session.sqlite", options.workplace / "tree"
+    if not options.resume:
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir(parents=True)
+        for room in ("sdtps_ref", "properties", "golden"):
+            shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", tree)
+    os.chdir(tree)
+    sys.path.insert(0, str(tree))
+    with use_db(str(session), WorkDB.Mode.open if options.resume else WorkDB.Mode.create) as database:
+        if not options.resume:
+            init([Path(path) for path in config["module-path"]], database, {})
+            OperatorsFilter().filter(database, argparse.Namespace(config=HERE / "config.toml"))
+        seen = in_a_fork(COMPUTING, config.timeout, warm=True)
+        if seen is not None:
+            print("the reference itself is refused by {}: {}".format(*seen))
+            return 1
+        run(database, config.timeout)
+        return judge(database)
+
+
+def run(database: WorkDB, timeout: float) -> None:
+    """Try every mutant that has no result yet, one after another."""
+    pending = sorted(database.pending_work_items, key=place)
+    tried: set[Hashable] = {compiled(path.read_text()) for path in Path("sdtps_ref").glob("*.py")}
+    for number, item in enumerate(pending, 1):
+        (spec,) = item.mutations
+        source = spec.module_path.read_text()
+        mutated = mutate_code(source, get_operator(spec.operator_name)(**spec.operator_args), spec.occurrence)
+        program = compiled(mutated)
+        if program is None or program in tried:
+            database.set_result(item.job_id, WorkResult(WorkerOutcome.SKIPPED, "no Python, or nothing new"))
+            continue
+        tried.add(program)
+        guard = is_guard(source, spec.module_path, spec.start_pos[0])
+        started = time.perf_counter()
+        try:
+            spec.module_path.write_text(mutated)
+            seen = in_a_fork(GUARD if guard else COMPUTING, timeout)
+        finally:
+            spec.module_path.write_text(source)
+        outcome = TestOutcome.SURVIVED if seen is None else TestOutcome.KILLED
+        output = "\t".join(["guard" if guard else "computing", *(seen or ("nobody", ""))])
+        diff = "\n".join(difflib.unified_diff(source.splitlines(), mutated.splitlines(), n=0, lineterm=""))
+        database.set_result(item.job_id, WorkResult(WorkerOutcome.NORMAL, output, outcome, diff))
+        took = time.perf_counter() - started
+        where = f"{spec.module_path.name}:{spec.start_pos[0]}"
+        print(f"{number}/{len(pending)} {took:5.1f} s {where} {spec.operator_name[5:]}  {output[:150]}", flush=True)
+
+
+def place(item: WorkItem) -> tuple[str, tuple[int, int], str, int]:
+    """Where a mutant stands: of those that are one program, the first is always the same."""
+    (spec,) = item.mutations
+    return str(spec.module_path), spec.start_pos, spec.operator_name, spec.occurrence
+
+
+def in_a_fork(order: tuple[str, ...], timeout: float, *, warm: bool = False) -> tuple[str, str] | None:
+    """What the killers see of the tree as it is now, in a child that imports it afresh.
+
+    warm: import here whatever of torch and its like the child needed, so that the next one has it.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        sys.dont_write_bytecode = True  # a second mutant of the same size in the same second would be taken for it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        seen = first_seen(order)
+        ours = [name for name in sys.modules if name.startswith(("torch", "numpy", "hypothesis", "rich", "_pytest"))]
+        os.write(writing, ("\t".join(seen) if seen else "\0" + " ".join(ours if warm else [])).encode())
+        os._exit(0)
+    os.close(writing)
+    answer, until = b"", time.monotonic() + timeout
+    while ready := select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+        part = os.read(reading, 1 << 16)
+        answer += part
+        if not part:
+            break
+    os.close(reading)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if not ready:
+        return "laws", f"not done after {timeout} s"
+    if not answer:
+        return order[0], "the process died"
+    if not answer.startswith(b"\0"):
+        name, what = answer.decode(errors="replace").split("\t", 1)
+        return name, what
+    for name in answer[1:].decode().split():
+        importlib.import_module(name)
+    return None
+
+
+def compiled(source: str) -> Hashable:
+    """What a program compiles to, without annotations and line numbers; None for no Python."""
+    try:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.arg, ast.AnnAssign)):
+                node.annotation = ast.Constant(0)
+            elif isinstance(node, ast.FunctionDef):
+                node.returns = None
+        return instructions(compile(ast.unparse(tree), "", "exec"))
+    except SyntaxError:
+        return None
+
+
+def instructions(code: CodeType) -> Hashable:
+    """A code object, to be compared: equal constants of different types are different."""
+    constants = tuple(instructions(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
+    return code.co_name, code.co_code, code.co_names, code.co_varnames, constants
+
+
+def is_guard(source: str, path: Path, line: int) -> bool:
+    """Whether a line decides, or says, that an input is refused."""
+    if path.name == "inputs.py":
+        return True
+    for node in ast.walk(ast.parse(source)):
+        raises = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
+        checks = isinstance(node, ast.Expr) and ast.unparse(node).startswith("check_")
+        if (raises or checks) and node.lineno <= line <= node.end_lineno:
+            return True
+    return False
+
+
+def judge(database: WorkDB) -> int:
+    """Print what killed what, and hold the survivors to survivors.md."""
+    specs = {item.job_id: item.mutations[0] for item in database.work_items}
+    tally: dict[str, Counter[str]] = defaultdict(Counter)
+    survivors: list[Mutant] = []
+    missed: list[Mutant] = []
+    skipped = 0
+    for job, result in database.results:
+        if result.worker_outcome is WorkerOutcome.SKIPPED:
+            skipped += 1
+            continue
+        kind, killer, _ = result.output.split("\t", 2)
+        tally[kind][killer] += 1
+        mutant = known_as(specs[job].module_path, result.diff)
+        if killer == "nobody":
+            survivors.append(mutant)
+        elif kind == "computing" and killer == "tests":
+            missed.append(mutant)
+    explained = read_survivors((HERE / "survivors.md").read_text())
+
+    print(f"\n{skipped} mutants skipped: no Python, or the same program as the reference or another mutant")
+    for kind, counts in sorted(tally.items()):
+        print(f"{kind}: {counts.total()} mutants; killed by {dict(counts)}")
+    counts = tally["computing"]
+    killed = counts["golden"] + counts["laws"]
+    alive = sum(mutant not in explained for mutant in survivors)
+    computing = killed + counts["tests"] + alive
+    score = killed / max(1, computing)
+    print(f"golden and laws kill {killed} of {computing} mutants that compute otherwise: {score:.1%}")
+    show("killed by the tests alone, though they compute otherwise", missed)
+    show("not in survivors.md", [mutant for mutant in survivors if mutant not in explained])
+    show("in survivors.md, but killed or gone", [mutant for mutant in explained if mutant not in survivors])
+    return int(score < LEAST or set(survivors) != explained)
+
+
+def show(what: str, mutants: list[Mutant]) -> None:
+    """As survivors.md would have them."""
+    if mutants:
+        print(f"\n{len(mutants)} {what}:")
+        for file, before, after in mutants:
+            print(f"# {file}\n-{before}\n+{after}")
+
+
+def known_as(path: Path, diff: str) -> Mutant:
+    """The mutant's changed lines, without where they stand."""
+    lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
+    before = " ".join(line[1:].strip() for line in lines if line.startswith("-"))
+    after = " ".join(line[1:].strip() for line in lines if line.startswith("+"))
+    return Mutant(path.name, before, after)
+
+
+def read_survivors(text: str) -> set[Mutant]:
+    """The mutants of survivors.md: in its diff blocks `# file`, then pairs of - and + lines."""
+    found, file, before = set(), "", ""
+    for line in text.splitlines():
+        if line.startswith("# ") and line.endswith(".py"):
+            file = line[2:]
+        elif line.startswith("-"):
+            before = line[1:].strip()
+        elif line.startswith("+"):
+            found.add(Mutant(file, before, line[1:].strip()))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

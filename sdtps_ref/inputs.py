@@ -23,13 +23,10 @@ def check_tau(tau: float) -> None:
         raise InvalidInput.given(f"tau={tau}", "a finite number above 0")
 
 
-def check_count(name: str, count: int, most: int | None = None) -> None:
-    """Raise InvalidInput unless `count` is a whole number from 1 to `most`."""
-    limit = "1 or more" if most is None else f"1 to {most}"
-    if isinstance(count, bool) or not isinstance(count, (int, torch.SymInt)):
-        raise InvalidInput.given(f"{name}={count!r}", f"a whole number, {limit}")
-    if count < 1 or (most is not None and count > most):
-        raise InvalidInput.given(f"{name}={count}", f"a whole number, {limit}")
+def check_count(name: str, count: int) -> None:
+    """Raise InvalidInput unless `count` is a whole number, 1 or more."""
+    if isinstance(count, bool) or not isinstance(count, (int, torch.SymInt)) or count < 1:
+        raise InvalidInput.given(f"{name}={count!r}", "a whole number, 1 or more")
 
 
 def check_tokens(tokens: Tensor, dim: int, name: str = "tokens") -> None:

@@ -27,6 +27,10 @@ NOTES = {
         "Every score of a row is the same (for relevances: every token is the same).",
         "a division by a spread of zero; everything kept, or nothing",
     ),
+    "SmallSpread": (
+        "A row of relevances spreads less than the 1e-3 that its spread counts as at least.",
+        "an epsilon in place of the floor; a factor, such as 1 / C, that any other min-max cancels",
+    ),
     "HugeScore": ("Scores of 1e4.", "exp without subtracting the maximum, which overflows"),
     "TinyScore": ("Scores of 1e-30.", "an epsilon added to scores or compared with them"),
     "CloseScores": (

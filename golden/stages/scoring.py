@@ -28,6 +28,8 @@ SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("large biases of the predictor", "LargeBias", {"B": 2, "N": 5, "C": 8, "bias": 16.0}),
 )
 
+CLOSE = ("relevances closer than the floor", "SmallSpread", {"B": 2, "N": 5, "C": 8, "same": True, "step": 2**-12})
+
 
 def score_parameters(draw: Draw, dim: int, bias: float = 1.0) -> Inputs:
     """Weights of the predictor's MLP, numbers of every format."""
@@ -41,14 +43,18 @@ def score_parameters(draw: Draw, dim: int, bias: float = 1.0) -> Inputs:
 
 
 def _sketches() -> Iterator[Sketch]:
-    for number, (comment, flags, size) in enumerate([*SIZES, *SIZES]):
+    for number, (comment, flags, size) in enumerate([*SIZES, *SIZES, CLOSE, CLOSE]):
         yield Sketch(comment, tuple(flags.split()), _inputs(Draw(9000 + number), **size), ("float64", "float32"))
 
 
-def _inputs(draw: Draw, *, B: int, N: int, C: int, beta: float = 0.25, same: bool = False, bias: float = 1.0) -> Inputs:
+def _inputs(
+    draw: Draw, *, B: int, N: int, C: int, beta: float = 0.25, same: bool = False, bias: float = 1.0, step: float = 0.0
+) -> Inputs:
     tokens = draw.grid(B, N, C)
     if same:
         tokens[:] = tokens[:, :1]
+    if step:
+        tokens[..., 0] += step * np.arange(N)
     features = {name: draw.grid(B, C) for name in RELEVANCES[:2]}
     return {"tokens": tokens, **features, "beta": beta, "parameters": score_parameters(draw, C, bias)}
 

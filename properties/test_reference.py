@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref import (
-    InvalidInput,
     MultiModalSDTPS,
     ScorePredictor,
     TokenAggregation,
@@ -351,52 +350,22 @@ def test_contract_gives_exactly_the_counts_asked_for(counts: tuple[int, int, int
     assert {name: tuple(pooled.shape) for name, pooled in found.items()} == {"rgb": (2, M + 1, 8), "nir": (2, M + 1, 8)}
 
 
-# What is refused.
-
-TOKENS, SCORE = torch.zeros(2, 6, 4), torch.zeros(2, 6)
-NAN = torch.tensor([[0.0] * 6, [0.0, float("nan")] + [0.0] * 4])
-FEATURES = {"rgb": torch.zeros(2, 4), "nir": torch.zeros(2, 4)}
-BAD: dict[str, Callable[[], Any]] = {
-    "keep of 0": lambda: Reference().selector(dim=4, num_tokens=6, keep=0, tau=1.0),
-    "keep above N": lambda: Reference().selector(dim=4, num_tokens=6, keep=7, tau=1.0),
-    "ratio of 0": lambda: TokenSparse(4, 0.0),
-    "ratio above 1": lambda: TokenSparse(4, 1.5),
-    "ratio of NaN": lambda: TokenSparse(4, float("nan")),
-    "tau of 0": lambda: TokenSparse(4, 0.5, 0.0),
-    "tau below 0": lambda: TokenSparse(4, 0.5, -1.0),
-    "infinite tau": lambda: TokenSparse(4, 0.5, float("inf")),
-    "dim of 0": lambda: ScorePredictor(0),
-    "slots of 0": lambda: TokenAggregation(4, 0),
-    "half a slot": lambda: TokenAggregation(4, 0.5),  # type: ignore[arg-type]
-    "dim_ratio of 0": lambda: TokenAggregation(4, 2, 0.0),
-    "unknown mask": lambda: TokenAggregation(4, 2, mask="add"),  # type: ignore[arg-type]
-    "aggr_ratio above 1": lambda: TwoBranchSDTPS(4, 6, aggr_ratio=2.0),
-    "integer tokens": lambda: TokenSparse(4)(TOKENS.long(), SCORE),
-    "integer scores": lambda: TokenSparse(4)(TOKENS, SCORE.long()),
-    "no tokens": lambda: TokenSparse(4)(TOKENS[:, :0], SCORE[:, :0]),
-    "channels that differ": lambda: TokenSparse(5)(TOKENS, SCORE),
-    "a score for other tokens": lambda: TokenSparse(4)(TOKENS, SCORE[:, :5]),
-    "NaN scores": lambda: TokenSparse(4)(TOKENS, NAN),
-    "NaN in D": lambda: TokenAggregation(4, 2)(TOKENS, NAN),
-    "D for other tokens": lambda: TokenAggregation(4, 2)(TOKENS, SCORE[:1]),
-    "a row that keeps nothing": lambda: TokenAggregation(4, 2, mask="log")(TOKENS, SCORE),
-    "no modality": lambda: MultiModalSDTPS(4, 6, modalities=()),
-    "a modality twice": lambda: MultiModalSDTPS(4, 6, modalities=("rgb", "rgb")),
-    "modalities in a string": lambda: MultiModalSDTPS(4, 6, modalities="rgb"),
-    "beta above a half": lambda: MultiModalSDTPS(4, 6, beta=0.6),
-    "other modalities": lambda: MultiModalSDTPS(4, 6)({"rgb": TOKENS}, FEATURES),
-    "other N": lambda: MultiModalSDTPS(4, 5, modalities=FEATURES)(dict.fromkeys(FEATURES, TOKENS), FEATURES),  # type: ignore
-    "features of other samples": lambda: MultiModalSDTPS(4, 6, modalities=("rgb",))(
-        {"rgb": TOKENS}, {"rgb": torch.zeros(3, 4)}
-    ),
-}
+@pytest.mark.parametrize(("dim", "slots", "score"), [(3, 1, 1), (4, 1, 1), (10, 2, 2), (14, 2, 3), (512, 102, 128)])
+def test_hidden_widths_are_the_papers(dim: int, slots: int, score: int) -> None:
+    """int(0.2 C) for the slots and C / 4 for the score, at least 1."""
+    assert TokenAggregation(dim, 2).logits[1].out_features == slots
+    assert ScorePredictor(dim).layers[0].out_features == score
 
 
-@pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_refused_in_one_line(what: str) -> None:
-    """InvalidInput, a ValueError, says in one line what was given and what is accepted."""
-    with pytest.raises(InvalidInput, match=r"^given .+; accepted: .+$") as raised:
-        BAD[what]()
+@pytest.mark.parametrize("relevance", [scoring.dot_relevance, scoring.cosine_relevance])
+def test_a_small_spread_counts_as_the_floor(relevance: Callable[..., Tensor]) -> None:
+    """Where relevances differ by less than SPREAD_FLOOR, they are divided by it: C is in the answer then."""
+    tokens = 1 + 1e-5 * normal(2, 9, 8)
+    feature = normal(2, 8, seed=1)
+    raw = oracle_scoring.relevance if relevance is scoring.dot_relevance else oracle_scoring.cosine_relevance
 
-    assert isinstance(raised.value, ValueError)
-    assert "\n" not in str(raised.value)
+    found = relevance(tokens, feature)
+
+    owed = oracle_scoring.min_max(raw(tokens, feature))
+    assert owed.max() < 0.1
+    assert_close(found, owed, 1e-7)

@@ -5,7 +5,7 @@ a process forked after torch is imported costs a tenth of one that imports it, a
 
 - A mutant that does not compile, or compiles to the same as the reference (annotations aside) or as a mutant
   before it, says nothing and is skipped.
-- A mutant of a guard (whatever decides that an input is refused) is judged by golden, the tests, then the laws.
+- A mutant of a guard (whatever decides that an input is refused) is judged by the tests, golden, then the laws.
 - Every other mutant changes what is computed. It is judged by golden, the laws, then the tests; golden and laws
   must kill LEAST of those that survivors.md does not explain.
 - A mutant that outlives all three must be in survivors.md, with its reason, and nothing else may be there.
@@ -14,6 +14,7 @@ a process forked after torch is imported costs a tenth of one that imports it, a
 import argparse
 import ast
 import difflib
+import gc
 import importlib
 import os
 import resource
@@ -34,14 +35,21 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.tools.filters.operators_filter import OperatorsFilter
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkItem, WorkResult
-from killers import first_seen
+from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from killers import files, first_seen, profile
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LEAST = 0.95
 MEMORY = 12 << 30  # bytes of address space: a mutant may ask for a matrix of any size
-COMPUTING, GUARD = ("golden", "laws", "tests"), ("golden", "tests", "laws")
+# The reference and what imports it; errors.py has a `fresh` child.
+MUTATED = (
+    *(f"sdtps_ref.{name}" for name in ("aggregation", "branches", "decision", "inputs", "multimodal")),
+    *(f"sdtps_ref.{name}" for name in ("noise", "scoring", "selection")),
+    *(f"sdtps_ref.properties.{name}" for name in ("reference", "test_")),
+)
+VECTORS = {"branches": "two_branches"}  # of a module, where they are not called as it is
+COMPUTING, GUARD = ("golden", "laws", "tests"), ("tests", "golden", "laws")
 
 
 class Mutant(NamedTuple):
@@ -59,20 +67,22 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="go on with the session that is there")
     options = parser.parse_args()
     config = load_config(HERE / "config.toml")
-    session, tree = options.workplace / "session.sqlite", options.workplace / "tree"
-    if not options.resume:
-        shutil.rmtree(tree, ignore_errors=True)
-        tree.mkdir(parents=True)
-        for room in ("sdtps_ref", "properties", "golden"):
-            shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", tree)
+    workplace = options.workplace.resolve()
+    session, tree = workplace / "session.sqlite", workplace / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    for room in ("sdtps_ref", "properties", "golden"):
+        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     with use_db(str(session), WorkDB.Mode.open if options.resume else WorkDB.Mode.create) as database:
         if not options.resume:
             init([Path(path) for path in config["module-path"]], database, {})
             OperatorsFilter().filter(database, argparse.Namespace(config=HERE / "config.toml"))
-        seen = in_a_fork(COMPUTING, config.timeout, warm=True)
+            leave_out_duplicates(database)
+        warm_up()
+        seen = in_a_fork(COMPUTING, config.timeout)
         if seen is not None:
             print("the reference itself is refused by {}: {}".format(*seen))
             return 1
@@ -80,24 +90,34 @@ def main() -> int:
         return judge(database)
 
 
+def leave_out_duplicates(database: WorkDB) -> None:
+    """Skip what is no Python, or compiles to the reference or to a mutant that stands before it."""
+    known: set[Hashable] = {None, *(compiled(path.read_text()) for path in Path("sdtps_ref").glob("*.py"))}
+    for item in sorted(database.pending_work_items, key=place):
+        program = compiled(mutate(*item.mutations)[1])
+        if program in known:
+            database.set_result(item.job_id, WorkResult(WorkerOutcome.SKIPPED, "no Python, or nothing new"))
+        known.add(program)
+
+
+def mutate(spec: MutationSpec) -> tuple[str, str]:
+    """A file's source, and the mutant's."""
+    source = spec.module_path.read_text()
+    operator = get_operator(spec.operator_name)(**spec.operator_args)
+    return source, mutate_code(source, operator, spec.occurrence)
+
+
 def run(database: WorkDB, timeout: float) -> None:
-    """Try every mutant that has no result yet, one after another."""
-    pending = sorted(database.pending_work_items, key=place)
-    tried: set[Hashable] = {compiled(path.read_text()) for path in Path("sdtps_ref").glob("*.py")}
+    """Try every mutant that has no result yet, in the random order of their ids: a part of a run is a sample."""
+    pending = sorted(database.pending_work_items, key=lambda item: item.job_id)
     for number, item in enumerate(pending, 1):
         (spec,) = item.mutations
-        source = spec.module_path.read_text()
-        mutated = mutate_code(source, get_operator(spec.operator_name)(**spec.operator_args), spec.occurrence)
-        program = compiled(mutated)
-        if program is None or program in tried:
-            database.set_result(item.job_id, WorkResult(WorkerOutcome.SKIPPED, "no Python, or nothing new"))
-            continue
-        tried.add(program)
+        source, mutated = mutate(spec)
         guard = is_guard(source, spec.module_path, spec.start_pos[0])
         started = time.perf_counter()
         try:
             spec.module_path.write_text(mutated)
-            seen = in_a_fork(GUARD if guard else COMPUTING, timeout)
+            seen = in_a_fork(GUARD if guard else COMPUTING, timeout, mutated=spec.module_path.stem)
         finally:
             spec.module_path.write_text(source)
         outcome = TestOutcome.SURVIVED if seen is None else TestOutcome.KILLED
@@ -115,10 +135,23 @@ def place(item: WorkItem) -> tuple[str, tuple[int, int], str, int]:
     return str(spec.module_path), spec.start_pos, spec.operator_name, spec.occurrence
 
 
-def in_a_fork(order: tuple[str, ...], timeout: float, *, warm: bool = False) -> tuple[str, str] | None:
-    """What the killers see of the tree as it is now, in a child that imports it afresh.
+def warm_up() -> None:
+    """Import here, and use once, whatever the killers need but the reference, so that no child has to."""
+    certify = importlib.import_module("sdtps_ref.properties.certify")
+    plain = importlib.import_module("sdtps_ref.properties.planted.plain")
+    for name in ("pytest", "sdtps_ref.golden.check"):
+        importlib.import_module(name)
+    files()
+    certify.check_implementation(plain.Plain(), profile=profile(), reproduce=False)
+    loaded = [name for name in sys.modules if name.startswith(MUTATED)]
+    assert not loaded, f"mutants of {loaded} would not be seen: they are imported before the fork"
+    gc.freeze()  # or a child's collector copies every page
 
-    warm: import here whatever of torch and its like the child needed, so that the next one has it.
+
+def in_a_fork(order: tuple[str, ...], timeout: float, *, mutated: str = "") -> tuple[str, str] | None:
+    """What the killers see of the tree as it is now, in a child that imports the reference.
+
+    mutated: the module, whose own vectors come first.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -128,9 +161,12 @@ def in_a_fork(order: tuple[str, ...], timeout: float, *, warm: bool = False) -> 
         sys.dont_write_bytecode = True  # a second mutant of the same size in the same second would be taken for it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
+        files().sort(key=lambda file: file.stage != VECTORS.get(mutated, mutated))
+        if mutated == "errors":  # which the laws import too
+            for name in [name for name in sys.modules if name.partition(".")[0] == "sdtps_ref"]:
+                del sys.modules[name]
         seen = first_seen(order)
-        ours = [name for name in sys.modules if name.startswith(("torch", "numpy", "hypothesis", "rich", "_pytest"))]
-        os.write(writing, ("\t".join(seen) if seen else "\0" + " ".join(ours if warm else [])).encode())
+        os.write(writing, ("\t".join(seen) if seen else "nobody").encode())
         os._exit(0)
     os.close(writing)
     answer, until = b"", time.monotonic() + timeout
@@ -146,12 +182,10 @@ def in_a_fork(order: tuple[str, ...], timeout: float, *, warm: bool = False) -> 
         return "laws", f"not done after {timeout} s"
     if not answer:
         return order[0], "the process died"
-    if not answer.startswith(b"\0"):
-        name, what = answer.decode(errors="replace").split("\t", 1)
-        return name, what
-    for name in answer[1:].decode().split():
-        importlib.import_module(name)
-    return None
+    if answer == b"nobody":
+        return None
+    name, what = answer.decode(errors="replace").split("\t", 1)
+    return name, what
 
 
 def compiled(source: str) -> Hashable:

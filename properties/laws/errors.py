@@ -103,7 +103,7 @@ def _selected(probe: Probe, keep: int) -> Any:
     return probe.call(probe.build("selector", keep=keep), probe.tokens, probe.score, name="selection")
 
 
-def _attempt(action: Callable[[], Any]) -> tuple[Exception | None, Any]:
+def _attempt(action: Callable[[], Any]) -> tuple[BaseException | None, Any]:
     """What the implementation raised, and what it returned if nothing."""
     try:
         return None, action()

@@ -118,9 +118,7 @@ class Plain(GuidedSteps):
         """As the contract has it."""
         return Aggregator(self, dim, slots)
 
-    def pipeline(
-        self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float
-    ) -> Callable[[Tensor, Tensor], Tensor]:
+    def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> Any:
         """As the contract has it."""
         return Pipeline(self, Selector(self, keep, tau), Aggregator(self, dim, slots))
 

@@ -209,6 +209,10 @@ OTHER_WAYS = {
     "round": [("math.ceil(count * self.sparse_ratio)", "round(count * self.sparse_ratio)")],
     "dropout, so that the score itself is random": [("nn.Linear(hidden, 1)", "nn.Dropout(0.5), nn.Linear(hidden, 1)")],
     "tau where tokens are chosen": [("torch.topk(score,", "torch.topk(score / self.gumbel_tau,")],
+    "in place": [
+        ("score = (1 - 2 * beta) * predicted + beta * guidance", "score = (1 - 2 * beta) * predicted"),
+        (KEEP, f"        score.add_(beta * guidance)\n{KEEP}"),
+    ],
     "another row made of the score": [("torch.topk(score,", "torch.topk(2 * score,")],
     "tau before everything": [
         (KEEP, f"        plain, score = score, score / self.gumbel_tau\n{KEEP}"),
@@ -224,7 +228,19 @@ def test_other_ways_to_write_it_are_not_accused(stranger: Load, way: str) -> Non
     """Rounding, dropout and the order of steps are the module's own affair."""
     laws = ("decision", "selection.extra_token_pools_dropped", "noise.is_gumbel")
 
-    assert not refused_by(stranger("multi_modal", *OTHER_WAYS[way]), *laws)
+    module = stranger("multi_modal", *OTHER_WAYS[way])
+
+    assert {"selector", "pipeline"} <= set(provided(adapted(module)))
+    assert not refused_by(module, *laws)
+
+
+def test_a_path_that_is_off_by_default_is_told(stranger: Load) -> None:
+    """Judged with use_gumbel=True, a module that is hard without it passes; a note says what its default does."""
+    module = stranger(
+        "multi_modal", ("hard + (soft - soft.detach())", "hard + (soft - soft.detach()) if self.use_gumbel else hard")
+    )
+
+    assert "built without use_gumbel=True its score_mask has no gradient" in " ".join(adapted(module).notes)
 
 
 def test_score_is_found_behind_a_gradient_of_ones_own() -> None:

@@ -43,7 +43,8 @@ class Sparse:
             self.place[True] = self.place[True] or self._same_place_in_training()
             self.direct = all(self.place.values()) and all(self._is_direct(training) for training in (False, True))
             if "decision" in self.roles:
-                self.notes += untrained(self.module, self._decide(0))
+                self.module.train()
+                self.notes += untrained(self.module, self._decide(0)) or self._untrained_by_default(plain)
             self.tau = None if recognised.takes("gumbel_tau") or not self.can_select else self._built_in_tau()
 
     @property
@@ -149,6 +150,16 @@ class Sparse:
             if reached is None or not torch.equal(reached, cotangent):
                 return False
         return True
+
+    def _untrained_by_default(self, plain: nn.Module) -> list[str]:
+        """What is lost where noise is off by default, and the straight-through path with it."""
+        try:
+            decision = self.read(self.call(plain.train(), *self._inputs[0]))["decision"]
+        except Exception:
+            decision = None
+        if decision is not None and decision.requires_grad:
+            return []
+        return ["built without use_gumbel=True its score_mask has no gradient: the score is then never trained"]
 
     def _built_in_tau(self) -> float:
         module = self.module.double().eval()

@@ -9,6 +9,10 @@ NOTES = {
     "SquareBatch": ("B = N, so both axes have one length.", "a softmax, top-K or gather over the batch"),
     "KeepOne": ("K = 1.", "an axis of K squeezed away; a softmax of one entry is 1 and has no gradient"),
     "KeepAll": ("K = N, nothing is dropped.", "an extra token that is NaN, from the softmax of nothing; K off by one"),
+    "DropOne": (
+        "K = N - 1: one token is dropped, and it is the extra token.",
+        "one dropped token taken for none; an axis of N - K squeezed away",
+    ),
     "OneToken": ("N = 1.", "an axis of N squeezed away; min-max of one value"),
     "Ties": (
         "Equal scores at the boundary between kept and dropped. The vector keeps the lower position; any K highest "

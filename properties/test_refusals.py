@@ -43,6 +43,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "given keep_ratio=1.1666666666666667; accepted: a number in (0, 1]",
     ),
     "ratio of 0": (lambda: TokenSparse(4, 0.0), "given keep_ratio=0.0; accepted: a number in (0, 1]"),
+    "ratio below 0": (lambda: TokenSparse(4, -0.5), "given keep_ratio=-0.5; accepted: a number in (0, 1]"),
     "ratio above 1": (lambda: TokenSparse(4, 1.5), "given keep_ratio=1.5; accepted: a number in (0, 1]"),
     "ratio of NaN": (lambda: TokenSparse(4, float("nan")), "given keep_ratio=nan; accepted: a number in (0, 1]"),
     "tau of 0": (lambda: TokenSparse(4, 0.5, 0.0), "given tau=0.0; accepted: a finite number above 0"),
@@ -57,6 +58,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "slots of 0": (lambda: TokenAggregation(4, 0), "given slots=0; accepted: a whole number, 1 or more"),
     "half a slot": (lambda: TokenAggregation(4, 0.5), "given slots=0.5; accepted: a whole number, 1 or more"),
     "dim_ratio of 0": (lambda: TokenAggregation(4, 2, 0.0), "given dim_ratio=0.0; accepted: a finite number above 0"),
+    "dim_ratio below 0": (
+        lambda: TokenAggregation(4, 2, -0.2),
+        "given dim_ratio=-0.2; accepted: a finite number above 0",
+    ),
     "infinite dim_ratio": (
         lambda: TokenAggregation(4, 2, INF),
         "given dim_ratio=inf; accepted: a finite number above 0",

@@ -6,6 +6,8 @@ a process forked after torch is imported costs a tenth of one that imports it, a
 - A mutant that does not compile, or compiles to the same as the reference (annotations aside) or as a mutant
   before it, says nothing and is skipped.
 - A mutant of a guard (whatever decides that an input is refused) is judged by the tests, golden, then the laws.
+  So is one of what the contract never asks for: it gives every argument, so no default is used, and M itself,
+  so no ratio becomes a number of slots.
 - Every other mutant changes what is computed. It is judged by golden, the laws, then the tests; golden and laws
   must kill LEAST of those that survivors.md does not explain.
 - A mutant that outlives all three must be in survivors.md, with its reason, and nothing else may be there.
@@ -49,7 +51,8 @@ MUTATED = (
     *(f"sdtps_ref.properties.{name}" for name in ("reference", "test_")),
 )
 VECTORS = {"branches": "two_branches"}  # of a module, where they are not called as it is
-COMPUTING, GUARD = ("golden", "laws", "tests"), ("tests", "golden", "laws")
+COMPUTING, TESTS_FIRST = ("golden", "laws", "tests"), ("tests", "golden", "laws")
+UNASKED = {"slot_count"}
 
 
 class Mutant(NamedTuple):
@@ -113,15 +116,15 @@ def run(database: WorkDB, timeout: float) -> None:
     for number, item in enumerate(pending, 1):
         (spec,) = item.mutations
         source, mutated = mutate(spec)
-        guard = is_guard(source, spec.module_path, spec.start_pos[0])
+        what = kind(spec)
         started = time.perf_counter()
         try:
             spec.module_path.write_text(mutated)
-            seen = in_a_fork(GUARD if guard else COMPUTING, timeout, mutated=spec.module_path.stem)
+            seen = in_a_fork(COMPUTING if what == "computing" else TESTS_FIRST, timeout, mutated=spec.module_path.stem)
         finally:
             spec.module_path.write_text(source)
         outcome = TestOutcome.SURVIVED if seen is None else TestOutcome.KILLED
-        output = "\t".join(["guard" if guard else "computing", *(seen or ("nobody", ""))])
+        output = "\t".join([what, *(seen or ("nobody", ""))])
         diff = "\n".join(difflib.unified_diff(source.splitlines(), mutated.splitlines(), n=0, lineterm=""))
         database.set_result(item.job_id, WorkResult(WorkerOutcome.NORMAL, output, outcome, diff))
         took = time.perf_counter() - started
@@ -208,16 +211,20 @@ def instructions(code: CodeType) -> Hashable:
     return code.co_name, code.co_code, code.co_names, code.co_varnames, constants
 
 
-def is_guard(source: str, path: Path, line: int) -> bool:
-    """Whether a line decides, or says, that an input is refused."""
-    if path.name == "inputs.py":
-        return True
-    for node in ast.walk(ast.parse(source)):
+def kind(spec: MutationSpec) -> str:
+    """What the mutant is a mutant of: guard, unasked or computing (see above)."""
+    if spec.module_path.name == "inputs.py":
+        return "guard"
+    for node in ast.walk(ast.parse(spec.module_path.read_text())):
+        if not isinstance(node, ast.stmt) or not node.lineno <= spec.start_pos[0] <= node.end_lineno:
+            continue
         raises = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
-        checks = isinstance(node, ast.Expr) and ast.unparse(node).startswith("check_")
-        if (raises or checks) and node.lineno <= line <= node.end_lineno:
-            return True
-    return False
+        if raises or (isinstance(node, ast.Expr) and ast.unparse(node).startswith("check_")):
+            return "guard"
+        signature = isinstance(node, ast.FunctionDef) and spec.start_pos[0] < node.body[0].lineno
+        if signature or (isinstance(node, ast.FunctionDef) and node.name in UNASKED):
+            return "unasked"
+    return "computing"
 
 
 def judge(database: WorkDB) -> int:
@@ -231,18 +238,18 @@ def judge(database: WorkDB) -> int:
         if result.worker_outcome is WorkerOutcome.SKIPPED:
             skipped += 1
             continue
-        kind, killer, _ = result.output.split("\t", 2)
-        tally[kind][killer] += 1
+        what, (_, killer, _) = kind(specs[job]), result.output.split("\t", 2)
+        tally[what][killer] += 1
         mutant = known_as(specs[job].module_path, result.diff)
         if killer == "nobody":
             survivors.append(mutant)
-        elif kind == "computing" and killer == "tests":
+        elif what == "computing" and killer == "tests":
             missed.append(mutant)
     explained = read_survivors((HERE / "survivors.md").read_text())
 
     print(f"\n{skipped} mutants skipped: no Python, or the same program as the reference or another mutant")
-    for kind, counts in sorted(tally.items()):
-        print(f"{kind}: {counts.total()} mutants; killed by {dict(counts)}")
+    for what, counts in sorted(tally.items()):
+        print(f"{what}: {counts.total()} mutants; killed by {dict(counts)}")
     counts = tally["computing"]
     killed = counts["golden"] + counts["laws"]
     alive = sum(mutant not in explained for mutant in survivors)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sdtps_ref.golden import exact
+from sdtps_ref.golden.draw import Draw
 from sdtps_ref.golden.situations import situations
 from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, ulps
 from sdtps_ref.golden.tape import numbers
@@ -14,6 +15,10 @@ def _sketches() -> Iterator[Sketch]:
     for s in situations(5, channels=4):
         inputs = {"tokens": s.tokens, "score": s.score, "keep": s.keep, "tau": s.tau}
         yield Sketch(s.comment, s.flags, inputs)
+    for number in (5500, 5501):
+        draw = Draw(number)
+        inputs = {"tokens": draw.grid(2, 5, 4), "score": draw.rows(2, 5), "keep": 4, "tau": 1.0}
+        yield Sketch("one token is dropped", ("DropOne",), inputs)
 
 
 def _exact(inputs: Inputs) -> Outputs:

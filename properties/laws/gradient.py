@@ -143,18 +143,17 @@ def _expect_somewhere(probe: Probe, name: str, reached: Tensor) -> None:
     expect_finite(probe, f"gradient of {name} to score", "bn", reached)
     if not reached.any():
         raise Violation(
-            f"gradient of {name} to score is zero everywhere, but should reach every token: the score is never "
-            f"trained, {_why_nowhere(probe, name)}",
+            f"gradient of {name} to score is zero everywhere, but should reach every token: {_why_nowhere(probe, name)}",
             check=f"{probe.script.shown(reached)}.any()",
         )
 
 
 def _why_nowhere(probe: Probe, name: str) -> str:
     if name != "decision":
-        return "because D carries no gradient, or is detached or left out on its way to the aggregation"
+        return "the score is never trained (D carries no gradient, or is detached or left out before the aggregation)"
     if probe.case.keep == 1:
-        return "because D is hard backward too, or its soft mask covers the one kept token only, where it is constant"
-    return "because D is hard backward too: the straight-through path is missing"
+        return "the score is never trained (D is hard backward too, or its soft mask covers the one kept token only)"
+    return "no straight-through path: the score is never trained"
 
 
 def _expect_everywhere(

@@ -142,8 +142,9 @@ def _scale_of_two(probe: Probe) -> float:
 def _expect_somewhere(probe: Probe, name: str, reached: Tensor) -> None:
     expect_finite(probe, f"gradient of {name} to score", "bn", reached)
     if not reached.any():
+        why = _why_nowhere(probe, name)
         raise Violation(
-            f"gradient of {name} to score is zero everywhere, but should reach every token: {_why_nowhere(probe, name)}",
+            f"gradient of {name} to score is zero everywhere, but should reach every token: {why}",
             check=f"{probe.script.shown(reached)}.any()",
         )
 

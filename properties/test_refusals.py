@@ -138,11 +138,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "NaN scores": (
         lambda: TokenSparse(4)(TOKENS, NAN),
-        "given score with NaN at [1, 1]; accepted: numbers: a NaN has no place in an order",
+        "given score with NaN at [b=1, n=1]; accepted: numbers: a NaN has no place in an order",
     ),
     "NaN in D": (
         lambda: TokenAggregation(4, 2)(TOKENS, NAN),
-        "given decision with NaN at [1, 1]; accepted: numbers: a NaN has no place in an order",
+        "given decision with NaN at [b=1, n=1]; accepted: numbers: a NaN has no place in an order",
     ),
     "D for other samples": (
         lambda: TokenAggregation(4, 2)(TOKENS, SCORE[:1]),
@@ -150,7 +150,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a row that keeps nothing": (
         lambda: TokenAggregation(4, 2, mask="log")(TOKENS[:1].expand(3, 6, 4), DROPPED),
-        "given decision with nothing kept in row 1; accepted: at least one D above 0 in every row",
+        "given decision with nothing kept in row b=1; accepted: at least one D above 0 in every row",
     ),
     "no modality": (
         lambda: MultiModalSDTPS(4, 6, modalities=()),

@@ -97,8 +97,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "given tokens of shape (6, 4); accepted: B N C with N >= 1 and C = dim = 4",
     ),
     "tokens of four axes": (
-        lambda: TokenSparse(4)(TOKENS[None], SCORE),
-        "given tokens of shape (1, 2, 6, 4); accepted: B N C with N >= 1 and C = dim = 4",
+        lambda: TokenSparse(4)(TOKENS[..., None], SCORE),
+        "given tokens of shape (2, 6, 4, 1); accepted: B N C with N >= 1 and C = dim = 4",
     ),
     "no tokens": (
         lambda: TokenSparse(4)(TOKENS[:, :0], SCORE[:, :0]),

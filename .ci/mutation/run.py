@@ -218,7 +218,7 @@ def kind(spec: MutationSpec) -> str:
     for node in ast.walk(ast.parse(spec.module_path.read_text())):
         if not isinstance(node, ast.stmt) or not node.lineno <= spec.start_pos[0] <= node.end_lineno:
             continue
-        raises = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
+        raises = isinstance(node, (ast.If, ast.For)) and any(isinstance(part, ast.Raise) for part in ast.walk(node))
         if raises or (isinstance(node, ast.Expr) and ast.unparse(node).startswith("check_")):
             return "guard"
         signature = isinstance(node, ast.FunctionDef) and spec.start_pos[0] < node.body[0].lineno

@@ -6,8 +6,9 @@ a process forked after torch is imported costs a tenth of one that imports it, a
 - A mutant that does not compile, or compiles to the same as the reference (annotations aside) or as a mutant
   before it, says nothing and is skipped.
 - A mutant of a guard (whatever decides that an input is refused) is judged by the tests, golden, then the laws.
-  So is one of what the contract never asks for: it gives every argument, so no default is used, and M itself,
-  so no ratio becomes a number of slots.
+- A mutant of what the contract never asks for (it gives every argument, so no default is used, and M itself, so
+  no ratio becomes a number of slots) is out of reach of golden and laws: the tests must kill it, and the score is
+  printed with and without such.
 - Every other mutant changes what is computed. It is judged by golden, the laws, then the tests; golden and laws
   must kill LEAST of those that survivors.md does not explain.
 - A mutant that outlives all three must be in survivors.md, with its reason, and nothing else may be there.
@@ -120,7 +121,7 @@ def run(database: WorkDB, timeout: float) -> None:
         started = time.perf_counter()
         try:
             spec.module_path.write_text(mutated)
-            seen = in_a_fork(COMPUTING if what == "computing" else TESTS_FIRST, timeout, mutated=spec.module_path.stem)
+            seen = in_a_fork(TESTS_FIRST if what == "guard" else COMPUTING, timeout, mutated=spec.module_path.stem)
         finally:
             spec.module_path.write_text(source)
         outcome = TestOutcome.SURVIVED if seen is None else TestOutcome.KILLED
@@ -256,6 +257,9 @@ def judge(database: WorkDB) -> int:
     computing = killed + counts["tests"] + alive
     score = killed / max(1, computing)
     print(f"golden and laws kill {killed} of {computing} mutants that compute otherwise: {score:.1%}")
+    unasked = tally["unasked"]
+    wider = (killed + unasked["golden"] + unasked["laws"]) / max(1, computing + unasked.total())
+    print(f"with what the contract never asks for among them: {wider:.1%}")
     show("killed by the tests alone, though they compute otherwise", missed)
     show("not in survivors.md", [mutant for mutant in survivors if mutant not in explained])
     show("in survivors.md, but killed or gone", [mutant for mutant in explained if mutant not in survivors])

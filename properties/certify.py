@@ -227,6 +227,12 @@ class Trial:
             self.executed += 1
             self.fault = (fault, probe)
             raise
+        except HypothesisException:
+            raise
+        except Exception as error:  # what the implementation gave is nothing that the law knows how to judge
+            self.executed += 1
+            self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
+            raise self.fault[0] from error
         finally:
             self.findings |= probe.findings
             self.seconds_inside += probe.seconds_inside

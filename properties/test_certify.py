@@ -1,6 +1,7 @@
 """The certifier as a library: verdicts, statuses, determinism, and what it owes to its caller."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -245,3 +246,22 @@ def test_some_laws_certify_in_part() -> None:
     assert certificate.verdict == "certified"
     assert certificate.level is None
     assert certificate.environment["laws"] == ["shape"]
+
+
+@pytest.mark.parametrize("step", ["logits", "weights", "soft", "gather", "choose"])
+@pytest.mark.parametrize("makes", [float("nan"), float("inf"), "nothing", "text"])
+def test_nonsense_is_refused_and_takes_nothing_down(step: str, makes: object) -> None:
+    """Whatever a step returns, each law gets a status, and the verdict is not that all is well."""
+
+    def nonsense(self: Plain, *arguments: object) -> object:
+        if isinstance(makes, str):
+            return None if makes == "nothing" else makes
+        right = getattr(Plain, step)(self, *arguments)
+        return torch.full_like(right, makes) if right.is_floating_point() else right - 10_000
+
+    wrong = type("Wrong", (Plain,), {step: nonsense})()
+
+    certificate = check_implementation(wrong, profile=replace(FEW, shrink=False), reproduce=False)
+
+    assert len(certificate.laws) == len(all_laws())
+    assert certificate.verdict in ("refused", "error")

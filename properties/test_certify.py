@@ -10,7 +10,7 @@ from torch import Tensor
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties import Selection, check_implementation
 from sdtps_ref.properties.certificate import digest
-from sdtps_ref.properties.certify import Profile
+from sdtps_ref.properties.certify import Profile, Terms, judge
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
@@ -265,3 +265,14 @@ def test_nonsense_is_refused_and_takes_nothing_down(step: str, makes: object) ->
 
     assert len(certificate.laws) == len(all_laws())
     assert certificate.verdict in ("refused", "error")
+
+
+def test_a_law_that_stumbles_is_an_error_of_that_law() -> None:
+    """An exception in a law's own code is that law's status, not the certifier's end."""
+    stumbling = replace(all_laws()["shape.follows_inputs"], check=lambda probe: 1 / 0)
+
+    result = judge(stumbling, Plain(), {}, Terms(FEW))
+
+    assert result.status == "error"
+    assert result.failure is not None
+    assert "judging shape.follows_inputs raised ZeroDivisionError" in result.failure.message

@@ -73,6 +73,7 @@ class Substitute(TorchFunctionMode):
         if getattr(func, "__name__", "") != self.place.name or not _is_a_row(result, tuple(self.score.shape)):
             raise Unsupported("the module takes other steps here than where its score was found")
         self.placed = True
+        assert isinstance(result, Tensor)  # a row
         score = self.score.clone().to(result.dtype).view(result.shape)  # a copy: what follows may write into it
         if result is not (args[0] if args else None) or self.place.name.startswith("__i"):
             return score

@@ -124,7 +124,7 @@ def _expect_refusal(probe: Probe, what: str, action: Callable[[], Any]) -> None:
     raise Violation(f"{what} {kept}, but should raise an error", check="False")
 
 
-def _expect_message(probe: Probe, what: str, raised: Exception) -> None:
+def _expect_message(probe: Probe, what: str, raised: BaseException) -> None:
     if not str(raised).strip():
         kind = type(raised).__name__
         raise Violation(f"{what} raised {kind} without a message, but should say what is accepted", raised=kind)

@@ -73,9 +73,9 @@ class Substitute(TorchFunctionMode):
         if getattr(func, "__name__", "") != self.place.name or not _is_a_row(result, tuple(self.score.shape)):
             raise Unsupported("the module takes other steps here than where its score was found")
         self.placed = True
-        assert isinstance(result, Tensor)  # a row
         score = self.score.clone().to(result.dtype).view(result.shape)  # a copy: what follows may write into it
-        if result is not (args[0] if args else None) or self.place.name.startswith("__i"):
+        in_place = bool(args) and result is args[0] and not self.place.name.startswith("__i")
+        if not in_place:
             return score
         return result.detach_().copy_(score)  # changed in place, and perhaps not bound to a name again
 

@@ -26,6 +26,7 @@ from sdtps_ref.golden import vectors
 from sdtps_ref.golden.building import Closed
 from sdtps_ref.golden.doors import DOORS
 from sdtps_ref.golden.vectors import Case, VectorFile
+from sdtps_ref.properties.probe import first_line
 
 FINITE_LIMIT = 4.0  # where the formula is infinite, the least magnitude of a finite answer
 
@@ -81,8 +82,7 @@ def _check_case(
         if dtype == "bfloat16" and "not implemented for" in str(error):
             report.unchecked["torch has no bfloat16 of an operator it uses"] += 1
             return
-        first = (str(error).strip() or "no message").splitlines()[0]
-        report.mismatches.append(Mismatch(case, dtype, f"raised {type(error).__name__}: {first}"))
+        report.mismatches.append(Mismatch(case, dtype, f"raised {type(error).__name__}: {first_line(error)}"))
         return
     report.checked += 1
     for left_out in found.left_out:

@@ -24,7 +24,7 @@ class SubjectError(Exception):
     """The implementation raised. `original` is what it raised, `during` the call it was raised in."""
 
     def __init__(self, original: BaseException, during: str):
-        super().__init__(f"{during} raised {type(original).__name__}: {_first_line(original)}")
+        super().__init__(f"{during} raised {type(original).__name__}: {first_line(original)}")
         self.original, self.during = original, during
 
 
@@ -226,7 +226,7 @@ class Probe:
             raise
         except (Exception, SystemExit) as error:
             if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
-                raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {_first_line(error)}") from error
+                raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {first_line(error)}") from error
             raise SubjectError(error, during) from error
         finally:
             self.seconds_inside += time.perf_counter() - started
@@ -243,6 +243,7 @@ def seed_torch(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
     line = (str(error).strip() or "no message").splitlines()[0]
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -1,5 +1,6 @@
 """The noise of the soft mask, recovered from D's Jacobian: the generator is never touched."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -76,13 +77,9 @@ def is_independent(probe: Probe) -> None:
     repeated to fill the batch, or forward calls `torch.manual_seed`.
     Remedy: draw it in every forward in the score's own shape: `torch.rand(score.shape, ...)`.
     """
-    for seed in AGAIN:
-        found = noise_evidence.dependence(probe, _noise(probe, seed), _noise(probe, seed + 1))
-        if found is None:
-            return
-        probe.findings["noise"] = found.looks
-    assert found is not None  # there is a seed to try
-    raise found.violation
+    _expect_innocent_once(
+        probe, lambda seed: noise_evidence.dependence(probe, _noise(probe, seed), _noise(probe, seed + 1))
+    )
 
 
 @law(
@@ -99,14 +96,8 @@ def is_gumbel(probe: Probe) -> None:
     division by tau, or U is clamped or shifted by an epsilon that shows (1e-3, where 1e-10 does not).
     Remedy: `-torch.log(-torch.log(U))` with U = rand(score.shape).clamp(tiny, 1 - eps / 2), added before `/ tau`.
     """
-    for seed in AGAIN:
-        found = noise_evidence.departure(probe, _noise(probe, seed))
-        if found is None:
-            probe.findings["noise"] = "Gumbel(0, 1)"
-            return
-        probe.findings["noise"] = found.looks
-    assert found is not None  # there is a seed to try
-    raise found.violation
+    _expect_innocent_once(probe, lambda seed: noise_evidence.departure(probe, _noise(probe, seed)))
+    probe.findings["noise"] = "Gumbel(0, 1)"
 
 
 @law(
@@ -143,6 +134,17 @@ def is_finite(probe: Probe) -> None:
             f"{beside.numel()} entries): the noise is minus infinity there, as -log(-log(U)) is for U = 0",
             check=f"{shown}[{b}, {e}, {n}] != 0",
         )
+
+
+def _expect_innocent_once(probe: Probe, evidence: Callable[[int], noise_evidence.Evidence | None]) -> None:
+    """Accuse only where every seed of AGAIN gives evidence, as chance does not."""
+    for seed in AGAIN:
+        found = evidence(seed)
+        if found is None:
+            return
+        probe.findings["noise"] = found.looks
+    assert found is not None  # there is a seed to try
+    raise found.violation
 
 
 def _noise(probe: Probe, seed: int = 0) -> Tensor:

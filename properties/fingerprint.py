@@ -1,4 +1,4 @@
-"""What a black box must have computed, read off its Jacobians: soft mask, temperature, weights, gain, noise.
+"""What a black box must have computed, read off its Jacobians: soft mask, temperature, weights, gain.
 
 All in numpy float64. The one identity behind it: a softmax p reached through any linear lever H has the
 Jacobian F[:, n] = g p_n (H[:, n] - h) with h = H p. For the decision H is the identity and g = 1 / tau; for
@@ -89,8 +89,3 @@ def pooling_lever(weights: Array, tokens: Array, pooled: Array) -> Array:
     """H[m c, k] = W[m, k] (token[k, c] - pooled[m, c]): how the pooled tokens move with D at D = 1, gain one."""
     lever = weights[:, None, :] * (tokens.T[None] - pooled[:, :, None])  # M C K
     return lever.reshape(-1, len(tokens))
-
-
-def gumbel_noise(probabilities: Array, score: Array, tau: float) -> Array:
-    """tau log p - score: the noise that was added, up to one constant a row. All B N."""
-    return tau * np.log(probabilities) - score

@@ -21,7 +21,7 @@ from sdtps_ref.inputs import check_count, check_ratio, check_tau
 from sdtps_ref.properties import commands
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Certificate
-from sdtps_ref.properties.certify import Profile, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.expect import expect_close
 from sdtps_ref.properties.law import Violation
@@ -29,6 +29,7 @@ from sdtps_ref.properties.planted.plain import Plain
 from sdtps_ref.properties.probe import Probe
 from sdtps_ref.properties.report import law_line, print_summary
 from sdtps_ref.properties.target import TargetError, load
+from sdtps_ref.properties.terms import Profile
 
 # Nothing is shrunk: how far hypothesis gets may differ from one of its versions to the next.
 FEW = Profile("few", examples=2, minimum=1, shrink=False)

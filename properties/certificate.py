@@ -5,7 +5,7 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import hypothesis
@@ -41,6 +41,11 @@ class Failure:
         """Plain data."""
         return asdict(self) | {"case": self.case.to_json(), "at": str(self.case)}
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Failure":
+        """The failure that `to_json` wrote."""
+        return cls(**_fields(cls, data) | {"case": Case.from_json(data["case"])})
+
 
 @dataclass(frozen=True)
 class LawResult:
@@ -74,6 +79,12 @@ class LawResult:
             "classes": list(self.classes),
             "failure": None if self.failure is None else self.failure.to_json(),
         }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "LawResult":
+        """The result that `to_json` wrote."""
+        failure = data["failure"] and Failure.from_json(data["failure"])
+        return cls(**_fields(cls, data) | {"classes": tuple(data["classes"]), "failure": failure})
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,15 @@ class Certificate:
             "seconds": self.seconds,
         }
         return record | {"sha256": digest(record)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Certificate":
+        """The certificate that `to_json` wrote."""
+        return cls(**_fields(cls, data) | {"laws": tuple(map(LawResult.from_json, data["laws"]))})
+
+
+def _fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    return {known.name: data[known.name] for known in fields(cls)}
 
 
 def digest(record: dict[str, Any]) -> str:

@@ -11,12 +11,13 @@ from rich.text import Text
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties import target as targets
 from sdtps_ref.properties.beginning import init
-from sdtps_ref.properties.certify import PROFILES, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.false_alarms import run_false_alarms
 from sdtps_ref.properties.law import all_laws, select_laws
 from sdtps_ref.properties.matrix import write_into
 from sdtps_ref.properties.report import law_line, print_summary
 from sdtps_ref.properties.selftest import run_selftest
+from sdtps_ref.properties.terms import PROFILES
 
 __all__ = ["certify", "explain", "init", "laws", "selftest"]
 

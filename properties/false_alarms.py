@@ -10,9 +10,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from sdtps_ref.properties.certify import PROFILES, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.planted.plain import plant_all
 from sdtps_ref.properties.selftest import make_right, right_names
+from sdtps_ref.properties.terms import PROFILES
 
 CONFIDENCE = 0.95
 

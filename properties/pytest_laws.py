@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sdtps_ref.properties.certificate import LawResult
-from sdtps_ref.properties.certify import Profile, Terms, judge, named_profile
+from sdtps_ref.properties.certify import judge
 from sdtps_ref.properties.law import select_laws
+from sdtps_ref.properties.terms import Profile, Terms, named_profile
 
 
 class LawWarning(UserWarning):

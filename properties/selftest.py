@@ -14,10 +14,11 @@ from rich.progress import track
 from rich.table import Table
 
 from sdtps_ref.properties.certificate import Certificate
-from sdtps_ref.properties.certify import ALL_BUDGETS, Profile, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, VARIANTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
+from sdtps_ref.properties.terms import ALL_BUDGETS, Profile
 
 # Shrinking finds the nicest example; here only who failed counts.
 PROFILE = Profile("selftest", examples=12, minimum=10, shrink=False)

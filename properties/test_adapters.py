@@ -15,10 +15,11 @@ from torch import nn
 from sdtps_ref.properties.adapters import Adapted, adapt
 from sdtps_ref.properties.adapters.substitution import Place, find_score
 from sdtps_ref.properties.certificate import Certificate
-from sdtps_ref.properties.certify import Profile, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.commands import certify
 from sdtps_ref.properties.contract import provided
 from sdtps_ref.properties.target import TargetError, load, loader, resolve
+from sdtps_ref.properties.terms import Profile
 
 FEW = Profile("few", examples=3, minimum=1, shrink=False)
 COUNT = itertools.count()

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties import Selection, check_implementation
-from sdtps_ref.properties.certificate import digest
-from sdtps_ref.properties.certify import Profile, Terms, judge
+from sdtps_ref.properties.certificate import Certificate, digest
+from sdtps_ref.properties.certify import judge
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
+from sdtps_ref.properties.terms import Profile, Terms
 
 plant_all()
 FEW = Profile("few", examples=4, minimum=2)
@@ -172,6 +173,16 @@ def test_json_record_is_whole() -> None:
     assert [law["id"] for law in record["laws"]] == list(all_laws())
     assert digest(record) == record["sha256"]
     assert digest(record | {"verdict": "refused"}) != record["sha256"]
+
+
+def test_a_certificate_reads_back_from_its_record() -> None:
+    """Through JSON text and back, failures with their cases included, nothing is lost."""
+    written = check_implementation(FAULTS["NoParentheses"](), profile=FEW, laws=["decision"], reproduce=False)
+
+    read = Certificate.from_json(json.loads(json.dumps(written.to_json())))
+
+    assert any(result.failure for result in written.laws)
+    assert read == written
 
 
 def test_callers_state_is_left_alone() -> None:

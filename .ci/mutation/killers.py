@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdtps_ref.golden.vectors import VectorFile
-    from sdtps_ref.properties.certify import Profile
+    from sdtps_ref.properties.terms import Profile
 
 # What the unmutated reference is warned of, by mask: the published mask's gain of 1e10.
 WARNED = {"subtract": {"gradient.is_finite_in_float16", "gradient.well_conditioned"}, "log": set()}
@@ -49,7 +49,7 @@ def golden() -> str | None:
 
 def profile() -> "Profile":
     """Profile quick's corners, and one of its drawn cases: what this kills, quick kills."""
-    from sdtps_ref.properties.certify import Profile
+    from sdtps_ref.properties.terms import Profile
 
     return Profile("mutation", 1, 1, shrink=False)
 

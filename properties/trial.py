@@ -1,0 +1,132 @@
+"""One law on one implementation: the corners first, then what hypothesis draws; what that came to."""
+
+import contextlib
+import dataclasses
+import traceback
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis.errors import HypothesisException
+
+from sdtps_ref.properties.adapters import Adapted
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.certificate import Failure, LawResult, Status
+from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation
+from sdtps_ref.properties.probe import Probe, SubjectError
+from sdtps_ref.properties.target import loader
+from sdtps_ref.properties.terms import Profile
+
+
+class Trial:
+    """One law on one implementation: the corners first, then what hypothesis draws."""
+
+    def __init__(self, law: Law, implementation: Any):
+        self.law, self.implementation = law, implementation
+        self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
+        self.classes: set[str] = set()
+        self.findings: dict[str, Any] = {}
+        self.unsupported = ""
+        self.fault: tuple[Exception, Probe] | None = None
+
+    def run(self, profile: Profile, seed: int, device: str) -> None:
+        """Try the corners, then `profile.examples` drawn cases; keep the smallest failure."""
+        for corner in self.law.domain.corners(device, seed):
+            try:
+                self.once(corner)
+            except (Violation, SubjectError):
+                if not profile.shrink:
+                    return
+                break  # hypothesis may find it on a smaller case
+        if self.law.domain.fixed:
+            return
+        corner_fault, self.fault = self.fault, None
+
+        @hypothesis_seed(seed)
+        @settings(
+            max_examples=profile.examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if profile.shrink else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+        @given(self.law.domain.strategy(device))
+        def draw(case: Case) -> None:
+            self.once(case)
+
+        # What it ended on is in self.fault; a failure that does not repeat keeps its last sight.
+        with contextlib.suppress(Violation, SubjectError, HypothesisException):
+            draw()
+        self.fault = self.fault or corner_fault
+
+    def once(self, case: Case) -> None:
+        """One example. Raises what the law raises; remembers what the certificate needs."""
+        if isinstance(self.implementation, Adapted):
+            case = self.implementation.fitted(case)
+        probe = Probe(self.implementation, case)
+        try:
+            self.law.check(probe)
+            self.executed += 1
+            self.classes |= case.classes()
+        except Discard:
+            self.discarded += 1
+        except Unsupported as reason:
+            self.discarded += 1
+            self.unsupported = str(reason)
+        except (Violation, SubjectError) as fault:
+            self.executed += 1
+            self.fault = (fault, probe)
+            raise
+        except HypothesisException:
+            raise
+        except Exception as error:  # what the implementation gave is nothing that the law knows how to judge
+            self.executed += 1
+            self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
+            raise self.fault[0] from error
+        finally:
+            self.findings |= probe.findings
+            self.seconds_inside += probe.seconds_inside
+
+    def result(self, profile: Profile, target: str | None) -> LawResult:
+        """What the trial came to."""
+        result = LawResult(
+            id=self.law.id,
+            level=self.law.level,
+            status="passed",
+            examples=self.executed,
+            discarded=self.discarded,
+            seconds_inside=self.seconds_inside,
+            classes=tuple(sorted(self.classes)),
+            findings=self.findings,
+        )
+        if self.fault:
+            fault, probe = self.fault
+            status: Status = "failed" if isinstance(fault, Violation) else "error"
+            return dataclasses.replace(result, status=status, failure=_failure(fault, probe, target))
+        if not self.executed and self.unsupported:
+            return dataclasses.replace(result, status="skipped", reason=self.unsupported)
+        least = len(self.law.domain.fixed) or profile.minimum
+        if self.executed < least and not self.unsupported:
+            reason = (
+                f"only {self.executed} of {self.executed + self.discarded} cases said something, at least {least} must"
+            )
+            return dataclasses.replace(result, status="error", reason=reason)
+        return result
+
+
+def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
+    check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
+    original = fault.original if isinstance(fault, SubjectError) else fault
+    if isinstance(fault, SubjectError):
+        raised = type(original).__name__
+    return Failure(
+        message=str(fault),
+        case=probe.case,
+        script=probe.script.render(check, str(fault), loader(target)),
+        raised=raised,
+        judges=check is not None or bool(raised),
+        traceback="".join(traceback.format_exception(original)),
+    )

@@ -107,7 +107,7 @@ def refusals(error: type[Exception], calls: Iterable[Callable[[], object]]) -> s
 
 def test_certificate_of_a_right_one() -> None:
     """A line a law, the verdict, and on what it rests."""
-    certificate = check_implementation(Right(), profile=FEW, laws=["decision"])
+    certificate = check_implementation(Right(), profile=FEW, laws=["decision"], isolated=False)
 
     assert_expected_inline(
         printed(certificate),
@@ -130,7 +130,9 @@ temperature = as given""",
 
 def test_certificate_of_a_wrong_one() -> None:
     """The law that failed, those it blocks, and for the failure the message, the case, the remedy and the script."""
-    certificate = check_implementation(OneTooMany(), profile=FEW, laws=["decision", "selection.decision_is_aligned"])
+    certificate = check_implementation(
+        OneTooMany(), profile=FEW, laws=["decision", "selection.decision_is_aligned"], isolated=False
+    )
 
     assert_expected_inline(
         printed(certificate),
@@ -177,7 +179,7 @@ failed: decision.forward_is_hard
 
 def test_warning_of_a_law_that_should_hold() -> None:
     """A SHOULD warns and does not refuse; a script may end in what the implementation raises."""
-    certificate = check_implementation(Wordless(), profile=FEW, laws=["errors.keep_of_zero"])
+    certificate = check_implementation(Wordless(), profile=FEW, laws=["errors.keep_of_zero"], isolated=False)
 
     assert_expected_inline(
         printed(certificate),
@@ -435,9 +437,9 @@ def test_bad_requests() -> None:
     messages = refusals(
         InvalidInput,
         [
-            lambda: check_implementation(Right(), profile="fast"),
-            lambda: check_implementation([1, 2]),
-            lambda: check_implementation(Right(), laws=["decision.is_nice"]),
+            lambda: check_implementation(Right(), profile="fast", isolated=False),
+            lambda: check_implementation([1, 2], isolated=False),
+            lambda: check_implementation(Right(), laws=["decision.is_nice"], isolated=False),
         ],
     )
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ import torch
 
 from sdtps_ref import __version__
 from sdtps_ref.properties.case import CLASSES, Case
+from sdtps_ref.properties.terms import Terms
 
 SPEC_VERSION = "1"
 Status = Literal["passed", "failed", "skipped", "blocked", "error"]
@@ -49,7 +49,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class LawResult:
-    """What became of one law. `reason` says why it was skipped or blocked; `classes` what its examples hit."""
+    """What became of one law.
+
+    reason: why it was skipped, blocked, or gave no verdict. classes: what its examples hit. notes: what the
+    implementation did besides, such as printing or changing torch's settings.
+    """
 
     id: str
     level: str
@@ -61,6 +65,7 @@ class LawResult:
     seconds_inside: float = 0.0
     classes: tuple[str, ...] = ()
     findings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     failure: Failure | None = None
 
     @property
@@ -77,6 +82,7 @@ class LawResult:
         """Plain data."""
         return asdict(self) | {
             "classes": list(self.classes),
+            "notes": list(self.notes),
             "failure": None if self.failure is None else self.failure.to_json(),
         }
 
@@ -84,7 +90,10 @@ class LawResult:
     def from_json(cls, data: dict[str, Any]) -> "LawResult":
         """The result that `to_json` wrote."""
         failure = data["failure"] and Failure.from_json(data["failure"])
-        return cls(**_fields(cls, data) | {"classes": tuple(data["classes"]), "failure": failure})
+        return cls(
+            **_fields(cls, data)
+            | {"classes": tuple(data["classes"]), "notes": tuple(data["notes"]), "failure": failure}
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ class Certificate:
     @property
     def level(self) -> str | None:
         """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws."""
-        if self.verdict != "certified" or self.environment["laws"] != "all":
+        if self.verdict != "certified" or self.environment["laws"] != "all" or self.environment["shard"]:
             return None
         measured = set(self.implementation["methods"])
         if "selector" not in measured:
@@ -165,8 +174,9 @@ def digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def environment(device: str, profile: str, seed: int, laws: Sequence[str] | None) -> dict[str, Any]:
+def environment(terms: Terms, isolation: str) -> dict[str, Any]:
     """What the verdict rests on besides the implementation."""
+    device = terms.device
     return {
         "spec": SPEC_VERSION,
         "suite": __version__,
@@ -177,7 +187,9 @@ def environment(device: str, profile: str, seed: int, laws: Sequence[str] | None
         "platform": sys.platform,
         "device": device,
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
-        "profile": profile,
-        "seed": seed,
-        "laws": "all" if laws is None else list(laws),
+        "profile": terms.profile.name,
+        "seed": terms.seed,
+        "laws": "all" if terms.laws is None else list(terms.laws),
+        "shard": None if terms.shard is None else "{}/{}".format(*terms.shard),
+        "isolation": isolation,
     }

@@ -1,22 +1,17 @@
-"""Hold an implementation to the laws, one after another, and write the certificate."""
+"""Hold an implementation to the laws and write the certificate."""
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-
-from sdtps_ref.errors import InvalidInput
-from sdtps_ref.properties.adapters import Adapted
 from sdtps_ref.properties.certificate import Certificate, LawResult, environment
-from sdtps_ref.properties.contract import METHODS, provided
+from sdtps_ref.properties.isolation.child import Child, Refused
+from sdtps_ref.properties.isolation.subject import CannotTravel, pickled
 from sdtps_ref.properties.law import Law, select_laws
-from sdtps_ref.properties.reproduce import reproduced
-from sdtps_ref.properties.target import describe
-from sdtps_ref.properties.terms import Profile, Terms, named_profile
-from sdtps_ref.properties.trial import Trial
+from sdtps_ref.properties.schedule import run_laws
+from sdtps_ref.properties.terms import Limits, Profile, Terms, named_profile, usual_memory
+from sdtps_ref.properties.venue import About, InProcess, Venue
 
 
 def check_implementation(
@@ -27,6 +22,8 @@ def check_implementation(
     seed: int | None = None,
     device: str = "cpu",
     target: str | None = None,
+    isolated: bool = True,
+    limits: Limits | None = None,
     reproduce: bool = True,
     announce: Callable[[LawResult], None] = lambda result: None,
 ) -> Certificate:
@@ -35,75 +32,85 @@ def check_implementation(
     profile: quick, ci or deep. laws: ids or stages, None for all; a law that is named by its id is judged
     even where the profile has no time for its kind. seed: of the drawn cases, 0 when None;
     the same seed draws the same cases. target: how a script finds the implementation, if it has a place.
-    reproduce: run each failure's script and record whether it showed the failure. announce: called with
-    each result as it comes. The implementation's own mistakes become statuses; InvalidInput is raised
-    for an unknown profile or law, or an object with none of the contract's methods.
+    isolated: try it in a child process, where it may hang or die, under `limits` (the profile's when None).
+    An object that cannot be pickled, or not be unpickled there, is tried in this process, and the certificate
+    says so; say False to step through it in a debugger. reproduce: run each failure's script and record whether
+    it showed the failure. announce: called with each result as it comes. The implementation's own mistakes
+    become statuses; InvalidInput is raised for an unknown profile or law, or an object with none of the
+    contract's methods.
     """
-    named = tuple(laws or ())
-    terms = Terms(named_profile(profile), seed or 0, device, target, named)
-    selected = select_laws(None if laws is None else named)
-    methods = provided(implementation)
-    if not methods:
-        raise InvalidInput.given(
-            f"{type(implementation).__name__}, which has none of the contract's methods",
-            f"an object with one or more of {', '.join(METHODS)}",
-        )
+    terms = Terms(named_profile(profile), seed or 0, device, target, None if laws is None else tuple(laws))
+    select_laws(terms.laws)
+    usual = Limits(terms.profile.seconds, usual_memory(device))
+    venue = _venue(implementation, terms, limits or usual, isolated)
+    try:
+        return certificate_of([venue], terms, reproduce=reproduce, announce=announce)
+    finally:
+        venue.close()
 
+
+def _venue(implementation: Any, terms: Terms, limits: Limits, isolated: bool) -> Venue:
+    here = InProcess(implementation, terms, "none, as asked")
+    if not isolated:
+        return here
+    try:
+        return Child(pickled(implementation, terms.target), terms, limits)
+    except (CannotTravel, Refused) as why:
+        here.isolation = f"none: {why}"
+        return here
+
+
+def certificate_of(
+    venues: Sequence[Venue],
+    terms: Terms,
+    *,
+    so_far: Mapping[str, LawResult] | None = None,
+    reproduce: bool = True,
+    announce: Callable[[LawResult], None] = lambda result: None,
+) -> Certificate:
+    """Hold the implementation, which is at each of the `venues`, to the laws of `terms`. so_far: results it has."""
     started = time.perf_counter()
-    results: dict[str, LawResult] = {}
-    for law_id, law in selected.items():
-        results[law_id] = judge(law, implementation, results, terms)
-        announce(results[law_id])
+    selected = terms.selected()
+    results = dict(so_far or {})
+    run_laws(selected, venues, results, lambda law: excused(law, venues[0].about, results, terms), announce)
+    results = {law_id: results[law_id] for law_id in selected}
     if reproduce:
-        results = _with_scripts_run(results, implementation, target)
+        results = _with_scripts_run(results, venues[0])
     return Certificate(
-        implementation=describe(implementation, target) | {"methods": list(methods)},
-        environment=environment(device, terms.profile.name, terms.seed, None if laws is None else named),
+        implementation=venues[0].about.description,
+        environment=environment(terms, venues[0].isolation),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
     )
 
 
+def excused(law: Law, about: About, so_far: Mapping[str, LawResult], terms: Terms) -> LawResult | None:
+    """Why there is nothing to try: skipped or blocked; None where the law must be tried."""
+    why, status = "", "skipped"
+    if missing := law.missing(about.methods):
+        why = f"needs {missing}, which the implementation lacks"
+    elif law.budget not in terms.profile.budgets and law.id not in (terms.laws or ()):
+        why = f"profile {terms.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
+    elif law.id in about.exempt:
+        why = about.exempt[law.id]
+    else:
+        fallen = [each for each in law.depends if so_far[each].status not in ("passed", "skipped")]
+        if fallen:
+            why, status = f"rests on {fallen[0]}, which did not pass", "blocked"
+    return LawResult(law.id, law.level, status, reason=why) if why else None  # type: ignore[arg-type]
+
+
 def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms: Terms) -> LawResult:
-    """Hold `implementation` to one law. so_far: the results of the laws it rests on, at least."""
-    missing = law.missing(provided(implementation))
-    if missing:
-        return LawResult(law.id, law.level, "skipped", reason=f"needs {missing}, which the implementation lacks")
-    if law.budget not in terms.profile.budgets and law.id not in terms.named:
-        reason = f"profile {terms.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
-        return LawResult(law.id, law.level, "skipped", reason=reason)
-    exempt = implementation.exempt(law) if isinstance(implementation, Adapted) else ""
-    if exempt:
-        return LawResult(law.id, law.level, "skipped", reason=exempt)
-    for foundation in law.depends:
-        if so_far[foundation].status not in ("passed", "skipped"):
-            return LawResult(law.id, law.level, "blocked", reason=f"rests on {foundation}, which did not pass")
-    started = time.perf_counter()
-    trial = Trial(law, implementation)
-    with _calm_torch():
-        trial.run(terms.profile, terms.seed, terms.device)
-        return dataclasses.replace(trial.result(terms.profile, terms.target), seconds=time.perf_counter() - started)
+    """Hold `implementation` to one law, in this process. so_far: the results of the laws it rests on, at least."""
+    venue = InProcess(implementation, terms)
+    return excused(law, venue.about, so_far, terms) or venue.tried(law)
 
 
-@contextlib.contextmanager
-def _calm_torch() -> Iterator[None]:
-    """Keep the caller's generator and threads as they were. On one thread, because small tensors gain nothing
-    from more, and on a busy machine threads that wait for each other take ten times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(), torch.enable_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _with_scripts_run(results: dict[str, LawResult], implementation: Any, target: str | None) -> dict[str, LawResult]:
+def _with_scripts_run(results: dict[str, LawResult], venue: Venue) -> dict[str, LawResult]:
     """The results, with what became of each failure's script."""
     failures = {law_id: result.failure for law_id, result in results.items() if result.failure is not None}
-    judging = {law_id: failure for law_id, failure in failures.items() if failure.judges}
-    with _calm_torch():
-        shown = reproduced(tuple(judging.values()), implementation, has_target=target is not None)
+    judging = {law_id: failure for law_id, failure in failures.items() if failure.judges and failure.reproduced is None}
+    shown = venue.reproduced(tuple(judging.values()))
     run = {
         law_id: dataclasses.replace(results[law_id], failure=dataclasses.replace(failure, reproduced=shows))
         for (law_id, failure), shows in zip(judging.items(), shown, strict=True)

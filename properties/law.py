@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Literal
 
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.domain import Domain
+from sdtps_ref.properties.terms import Budget
 
 if TYPE_CHECKING:
     from sdtps_ref.properties.probe import Probe
 
 Level = Literal["MUST", "SHOULD"]
-Budget = Literal["eager", "compile", "distributed"]
 SECTIONS = ("Why", "Breaks when", "Remedy")
 
 

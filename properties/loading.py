@@ -10,6 +10,7 @@ from typing import Any
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.discovery import GROUP, offered
 
+REFERENCE = "sdtps_ref.properties.reference:Reference"
 ACCEPTED = (
     "package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published "
     "signature; or the name under which an installed package offers one"

@@ -16,6 +16,7 @@ from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.contract import Selection, provided
 from sdtps_ref.properties.law import Unsupported, Violation
 from sdtps_ref.properties.script import Script
+from sdtps_ref.properties.surroundings import switches_put_back
 
 LONGEST = 200  # characters of what the implementation raised that a message repeats
 
@@ -37,6 +38,7 @@ class Probe:
         self.script = Script(case)
         self.seconds_inside = 0.0
         self.findings: dict[str, Any] = {}
+        self.notes: set[str] = set()  # what the implementation did besides
         self._built: dict[tuple[Any, ...], Any] = {}
         self.tokens, self.score = case.make_tokens(), case.make_score().requires_grad_()
         self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
@@ -217,7 +219,8 @@ class Probe:
     def _run(self, during: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         started = time.perf_counter()
         try:
-            return function(*arguments, **named)
+            with switches_put_back(during, self.notes):
+                return function(*arguments, **named)
         except NotImplementedError as error:
             if not during.endswith("(...)"):  # only a factory may leave something out
                 raise SubjectError(error, during) from error

@@ -61,9 +61,8 @@ def parametrize_with_laws(
     """
     import pytest
 
-    named = tuple(laws or ())
-    terms = Terms(named_profile(profile), seed, device, named=named)
-    selected = select_laws(None if laws is None else named)
+    terms = Terms(named_profile(profile), seed, device, laws=None if laws is None else tuple(laws))
+    selected = terms.selected()
     rows = []
     for implementation in implementations:
         results: dict[str, LawResult] = {}

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sdtps_ref.properties.case import CLASSES
-from sdtps_ref.properties.certificate import Certificate, LawResult
+from sdtps_ref.properties.certificate import Certificate, Failure, LawResult
 from sdtps_ref.properties.law import all_laws
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"}
@@ -37,6 +37,8 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
     console.print(ledger(certificate), style="dim", soft_wrap=True)
     for name, value in certificate.diagnosis.items():
         console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
+    for note in notes(certificate.laws):
+        console.print(f"note: {note}", style="yellow", soft_wrap=True)
     for result in certificate.laws:
         if result.warns or result.refuses:
             _print_failure(console, result, verbose)
@@ -52,7 +54,8 @@ def verdict_line(certificate: Certificate) -> Text:
         return Text(f"CERTIFIED, {level}", style="bold green")
     if certificate.verdict == "refused":
         return Text(f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}", style="bold red")
-    reasons = {r.failure.message if r.failure else r.reason for r in certificate.laws}
+    roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
+    reasons = {r.failure.message if r.failure else r.reason for r in roots}
     return Text(f"NOTHING MEASURED: {'; '.join(sorted(reasons))}", style="bold red")
 
 
@@ -63,6 +66,14 @@ def counts(results: Iterable[LawResult]) -> str:
         status = "warning" if result.warns else result.status
         tally[status] = tally.get(status, 0) + 1
     return ", ".join(f"{count} {status}" for status, count in tally.items())
+
+
+def notes(results: Iterable[LawResult]) -> list[str]:
+    """What the implementation did besides, each with how many laws saw it."""
+    seen: dict[str, int] = {}
+    for note in (note for result in results for note in result.notes):
+        seen[note] = seen.get(note, 0) + 1
+    return [f"{note} (in {count} laws)" if count > 1 else note for note, count in seen.items()]
 
 
 def ledger(certificate: Certificate) -> str:
@@ -84,18 +95,22 @@ def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
     if result.failure is None:
         console.print(Text(f"  {result.reason}"))
         return
-    law = all_laws()[result.id]
     console.print(Text(f"  {result.failure.message}"))
     console.print(Text(f"  at {result.failure.case}"))
-    remedy = " ".join(law.sections["Remedy"].split())
-    console.print(Text(f"  remedy: {remedy}"))
+    if result.failure.script:  # there is none where the process was lost, which is no matter of this law
+        remedy = " ".join(all_laws()[result.id].sections["Remedy"].split())
+        console.print(Text(f"  remedy: {remedy}"))
+        _print_script(console, result.failure)
+    if verbose and result.failure.traceback:
+        console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)
+
+
+def _print_script(console: Console, failure: Failure) -> None:
     said = {
         True: "run, and it shows this",
         False: "run, and it does NOT show this",
         None: "shows the calls; not judged",
     }
-    console.print(Text(f"  script ({said[result.failure.reproduced]}):"))
-    for line in result.failure.script.rstrip().splitlines():
+    console.print(Text(f"  script ({said[failure.reproduced]}):"))
+    for line in failure.script.rstrip().splitlines():
         console.print(Text(f"    {line}"), soft_wrap=True)
-    if verbose and result.failure.traceback:
-        console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)

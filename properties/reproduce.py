@@ -21,8 +21,6 @@ for script in json.load(sys.stdin):
     try:
         with contextlib.redirect_stdout(said):
             exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})
-    except SystemExit:
-        pass
     except BaseException as error:
         raised = type(error).__name__
     print(json.dumps([said.getvalue(), raised]), flush=True)
@@ -38,8 +36,13 @@ def reproduced(failures: Sequence[Failure], implementation: object, *, has_targe
     if not failures:
         return []
     scripts = [failure.script for failure in failures]
-    outcomes = _run_elsewhere(scripts) if has_target else [_run_here(script, implementation) for script in scripts]
-    outcomes += [("", "")] * (len(failures) - len(outcomes))
+    outcomes: list[tuple[str, str]] = []
+    while has_target and len(outcomes) < len(scripts):
+        outcomes += _run_elsewhere(scripts[len(outcomes) :])
+        if len(outcomes) < len(scripts):  # the next one took the interpreter down, or hung
+            outcomes.append(("", ""))
+    if not has_target:
+        outcomes = [_run_here(script, implementation) for script in scripts]
     return [_shows(failure, *outcome) for failure, outcome in zip(failures, outcomes, strict=True)]
 
 
@@ -72,8 +75,6 @@ def _run_here(script: str, implementation: object) -> tuple[str, str]:
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
             exec(compile(script, "<script of a failure>", "exec"), {"implementation": implementation})
-    except SystemExit:
-        pass
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raised = type(error).__name__
     return said.getvalue(), raised

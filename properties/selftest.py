@@ -53,11 +53,11 @@ def judge_planted(name: str, *, whole: bool) -> Certificate:
         # A stage brings the laws that the profile has time for; an id, whatever time it takes.
         named = {FAULTS[name].kills} & set(all_laws())
         laws = [*stages, *named] if whole else sorted(named)
-        return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False)
+        return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False, isolated=False)
     right = make_right(name)
     compiles = whole and not getattr(right, "eager_only", False)
     profile = replace(PROFILE, budgets=ALL_BUDGETS) if compiles else PROFILE
-    return check_implementation(right, profile=profile, laws=stages, reproduce=False)
+    return check_implementation(right, profile=profile, laws=stages, reproduce=False, isolated=False)
 
 
 def right_names() -> list[str]:

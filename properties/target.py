@@ -11,11 +11,9 @@ from sdtps_ref.properties.adapters import Adapted, adapt
 from sdtps_ref.properties.adapters.signatures import SIGNATURES, Recognised, recognise_class
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.discovery import offered
-from sdtps_ref.properties.loading import ACCEPTED, TargetError, attribute_of, load_module, offers
+from sdtps_ref.properties.loading import ACCEPTED, REFERENCE, TargetError, attribute_of, load_module, offers
 
 __all__ = ["ACCEPTED", "REFERENCE", "Target", "TargetError", "describe", "load", "loader", "resolve"]
-
-REFERENCE = "sdtps_ref.properties.reference:Reference"
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,11 @@ class Target:
     implementation: Any
     found: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Both, as the console has them."""
+        return self.found + self.notes
 
 
 def load(target: str) -> Any:

@@ -59,7 +59,7 @@ def adapted(module: ModuleType) -> Adapted:
 
 def certificate(module: ModuleType, *laws: str) -> Certificate:
     """The module held to these laws, or to all."""
-    return check_implementation(adapted(module), laws=laws or None, profile=FEW, reproduce=False)
+    return check_implementation(adapted(module), laws=laws or None, profile=FEW, reproduce=False, isolated=False)
 
 
 def refused_by(module: ModuleType, *laws: str) -> list[str]:
@@ -173,7 +173,7 @@ def test_noisy_top_k_is_refused(stranger: Load) -> None:
 def test_an_older_version_fails_plainly(stranger: Load, capsys: pytest.CaptureFixture[str]) -> None:
     """Fewer items, a hard mask, a word at construction: a failure of one law, no crash, and nothing printed."""
     module = stranger("older")
-    found = check_implementation(adapted(module), profile=FEW, reproduce=False)
+    found = check_implementation(adapted(module), profile=FEW, reproduce=False, isolated=False)
 
     results = {law.id: law for law in found.laws}
     notes = " ".join(found.implementation["notes"])

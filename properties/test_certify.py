@@ -28,7 +28,7 @@ def by_id(certificate):
 @pytest.mark.parametrize("mask", ["subtract", "log"])
 def test_reference_is_certified(mask: str) -> None:
     """Both masks are certified; only the published one is warned of, with the gain it has."""
-    certificate = check_implementation(Reference(mask))
+    certificate = check_implementation(Reference(mask), isolated=False)
 
     warned = [result.id for result in certificate.laws if result.warns]
     assert certificate.verdict == "certified"
@@ -47,14 +47,14 @@ def test_published_sizes_are_tried() -> None:
             seen.append(tuple(sizes.values())[:3])
             return super().selector(**sizes)
 
-    check_implementation(Watched(), profile=FEW, laws=["decision.forward_is_hard"])
+    check_implementation(Watched(), profile=FEW, laws=["decision.forward_is_hard"], isolated=False)
 
     assert (512, 128, 64) in seen
 
 
 def test_failure_says_what_where_and_how_to_see_it() -> None:
     """A failure carries a message with an index, the smallest case, and a script that was run."""
-    certificate = check_implementation(FAULTS["NoParentheses"](), laws=["decision.forward_is_hard"])
+    certificate = check_implementation(FAULTS["NoParentheses"](), laws=["decision.forward_is_hard"], isolated=False)
 
     failure = by_id(certificate)["decision.forward_is_hard"].failure
     assert certificate.verdict == "refused"
@@ -67,7 +67,7 @@ def test_failure_says_what_where_and_how_to_see_it() -> None:
 @pytest.mark.parametrize("name", ["DecisionDetached", "PublishedMask", "FlatIndices", "GradientOfTheWrongSign"])
 def test_scripts_of_objects_reproduce(name: str) -> None:
     """Scripts of an implementation without a target run in this process, and show the failure."""
-    certificate = check_implementation(FAULTS[name](), profile=FEW)
+    certificate = check_implementation(FAULTS[name](), profile=FEW, isolated=False)
 
     failures = [result.failure for result in certificate.laws if result.failure]
     assert failures
@@ -77,7 +77,7 @@ def test_scripts_of_objects_reproduce(name: str) -> None:
 def test_script_of_a_target_needs_torch_only() -> None:
     """The script of an importable implementation runs in a fresh interpreter and shows the failure."""
     target = "sdtps_ref.properties.planted.selection:SoftForward"
-    certificate = check_implementation(FAULTS["SoftForward"](), profile=FEW, target=target)
+    certificate = check_implementation(FAULTS["SoftForward"](), profile=FEW, target=target, isolated=False)
 
     failure = by_id(certificate)["decision.forward_is_hard"].failure
     assert failure.reproduced is True
@@ -86,7 +86,7 @@ def test_script_of_a_target_needs_torch_only() -> None:
 
 def test_foundations_block() -> None:
     """One cause gives one failure: what rests on a broken law is blocked, and says by which."""
-    results = by_id(check_implementation(FAULTS["KeepsOneMore"](), profile=FEW, reproduce=False))
+    results = by_id(check_implementation(FAULTS["KeepsOneMore"](), profile=FEW, reproduce=False, isolated=False))
 
     assert results["shape.follows_inputs"].status == "failed"
     assert results["decision.forward_is_hard"].status == "blocked"
@@ -100,7 +100,7 @@ def test_missing_methods_are_skipped_by_name() -> None:
         name = "selector only"
         selector = Plain().selector
 
-    certificate = check_implementation(SelectorOnly(), profile=FEW)
+    certificate = check_implementation(SelectorOnly(), profile=FEW, isolated=False)
 
     skipped = by_id(certificate)["aggregation.equals_gather_first"]
     assert certificate.verdict == "certified"
@@ -119,7 +119,7 @@ def test_an_implementation_that_raises_is_an_error() -> None:
         def aggregate(self, *arguments: object) -> Tensor:
             raise KeyError("no such modality")
 
-    certificate = check_implementation(Raising(), profile=FEW)
+    certificate = check_implementation(Raising(), profile=FEW, isolated=False)
 
     shape = by_id(certificate)["shape.follows_inputs"]
     assert certificate.verdict == "error"
@@ -132,14 +132,14 @@ def test_an_implementation_that_raises_is_an_error() -> None:
 def test_an_object_without_methods_is_refused_at_once() -> None:
     """An object with none of the contract's methods is bad input."""
     with pytest.raises(InvalidInput, match=r"given list.*accepted: an object with one or more of selector"):
-        check_implementation([1, 2])
+        check_implementation([1, 2], isolated=False)
 
 
 @pytest.mark.parametrize(("name", "value"), [("profile", "fast"), ("laws", ["decision.is_nice"])])
 def test_unknown_names_are_refused(name: str, value: object) -> None:
     """An unknown profile or law is bad input, and the message lists what there is."""
     with pytest.raises(InvalidInput, match=r"accepted: .*(quick|decision\.forward_is_hard)"):
-        check_implementation(Plain(), **{name: value})
+        check_implementation(Plain(), **{name: value}, isolated=False)
 
 
 def test_same_seed_same_certificate() -> None:
@@ -153,7 +153,7 @@ def test_same_seed_same_certificate() -> None:
 
     def record(seed: int) -> dict:
         drawn.append([])
-        certificate = check_implementation(Watched(), profile=FEW, seed=seed, reproduce=False).to_json()
+        certificate = check_implementation(Watched(), profile=FEW, seed=seed, reproduce=False, isolated=False).to_json()
         for law in certificate["laws"]:
             del law["seconds"], law["seconds_inside"]
         return {name: certificate[name] for name in ("verdict", "laws")}
@@ -165,7 +165,7 @@ def test_same_seed_same_certificate() -> None:
 
 def test_json_record_is_whole() -> None:
     """The record has the fields that it promises, survives JSON, and its digest notices a change."""
-    record = json.loads(json.dumps(check_implementation(Plain(), profile=FEW).to_json()))
+    record = json.loads(json.dumps(check_implementation(Plain(), profile=FEW, isolated=False).to_json()))
 
     law = record["laws"][0]
     assert set(record) >= {"verdict", "level", "implementation", "environment", "diagnosis", "laws"}
@@ -177,7 +177,9 @@ def test_json_record_is_whole() -> None:
 
 def test_a_certificate_reads_back_from_its_record() -> None:
     """Through JSON text and back, failures with their cases included, nothing is lost."""
-    written = check_implementation(FAULTS["NoParentheses"](), profile=FEW, laws=["decision"], reproduce=False)
+    written = check_implementation(
+        FAULTS["NoParentheses"](), profile=FEW, laws=["decision"], reproduce=False, isolated=False
+    )
 
     read = Certificate.from_json(json.loads(json.dumps(written.to_json())))
 
@@ -191,7 +193,7 @@ def test_callers_state_is_left_alone() -> None:
     before, threads = torch.get_rng_state(), torch.get_num_threads()
 
     with torch.no_grad():
-        certificate = check_implementation(Plain(), profile=FEW, laws=["gradient"])
+        certificate = check_implementation(Plain(), profile=FEW, laws=["gradient"], isolated=False)
         assert not torch.is_grad_enabled()
 
     assert certificate.verdict == "certified"
@@ -207,7 +209,7 @@ def test_closures_are_moved_too() -> None:
             module = super().aggregator(**sizes)
             return lambda tokens, decision=None: module(tokens, decision)
 
-    certificate = check_implementation(Closures(), profile=FEW, laws=["aggregation"])
+    certificate = check_implementation(Closures(), profile=FEW, laws=["aggregation"], isolated=False)
 
     assert certificate.verdict == "certified"
 
@@ -222,7 +224,7 @@ def test_zero_initialised_weights_are_stirred() -> None:
             torch.nn.init.zeros_(module.layers[-1].bias)
             return module
 
-    certificate = check_implementation(ZeroInit(), profile=FEW, reproduce=False)
+    certificate = check_implementation(ZeroInit(), profile=FEW, reproduce=False, isolated=False)
 
     assert by_id(certificate)["aggregation.ignores_dropped_tokens"].status == "failed"
 
@@ -234,7 +236,9 @@ def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
         def weights(self, logits: Tensor) -> Tensor:
             return torch.zeros_like(logits)
 
-    result = by_id(check_implementation(Zeros(), profile=FEW, reproduce=False))["aggregation.equals_gather_first"]
+    result = by_id(check_implementation(Zeros(), profile=FEW, reproduce=False, isolated=False))[
+        "aggregation.equals_gather_first"
+    ]
 
     assert result.status == "error"
     assert "cases said something" in result.reason
@@ -242,8 +246,10 @@ def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
 
 def test_compiling_is_left_to_the_profiles_that_have_time_for_it() -> None:
     """A law that compiles is skipped by name in profile quick; asked for by its id, it is judged."""
-    left_out = by_id(check_implementation(Plain(), laws=["runtime"], profile=FEW))["runtime.compiles"]
-    asked_for = by_id(check_implementation(Plain(), laws=["runtime.compiles"], profile=FEW))["runtime.compiles"]
+    left_out = by_id(check_implementation(Plain(), laws=["runtime"], profile=FEW, isolated=False))["runtime.compiles"]
+    asked_for = by_id(check_implementation(Plain(), laws=["runtime.compiles"], profile=FEW, isolated=False))[
+        "runtime.compiles"
+    ]
 
     assert left_out.status == "skipped"
     assert "no time for budget 'compile'" in left_out.reason
@@ -252,7 +258,7 @@ def test_compiling_is_left_to_the_profiles_that_have_time_for_it() -> None:
 
 def test_some_laws_certify_in_part() -> None:
     """Who asked for some laws only is told so, and gets no level."""
-    certificate = check_implementation(Plain(), profile=FEW, laws=["shape"])
+    certificate = check_implementation(Plain(), profile=FEW, laws=["shape"], isolated=False)
 
     assert certificate.verdict == "certified"
     assert certificate.level is None
@@ -272,7 +278,7 @@ def test_nonsense_is_refused_and_takes_nothing_down(step: str, makes: object) ->
 
     wrong = type("Wrong", (Plain,), {step: nonsense})()
 
-    certificate = check_implementation(wrong, profile=replace(FEW, shrink=False), reproduce=False)
+    certificate = check_implementation(wrong, profile=replace(FEW, shrink=False), reproduce=False, isolated=False)
 
     assert len(certificate.laws) == len(all_laws())
     assert certificate.verdict in ("refused", "error")

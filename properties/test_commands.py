@@ -43,6 +43,12 @@ def sdtps(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def processor_time() -> float:
+    """Seconds that ended child processes have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     """A file with right and wrong implementations."""
@@ -52,20 +58,22 @@ def module(tmp_path: Path) -> Path:
 
 
 def test_certify_without_a_target_certifies_the_reference(tmp_path: Path) -> None:
-    """The bundled reference passes, in ten seconds of CPU time, with its gain and the remedy for it printed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """The bundled reference passes, for little more than torch's import, with its gain and the remedy printed."""
+    start = processor_time()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    imported = processor_time()
     done = sdtps("certify", "--profile", "quick", "--json", str(tmp_path / "cert.json"))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = processor_time()
 
     record = json.loads((tmp_path / "cert.json").read_text())
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    imports = 3  # by the certifier, by the child, and by the interpreter that runs the warnings' scripts
     assert done.returncode == 0, done.stdout
     assert "CERTIFIED, level" in done.stdout
     assert "gain = 1e+10" in done.stdout
     assert "log D" in done.stdout
     assert record["verdict"] == "certified"
-    # Processor time, so that a busy machine does not fail it. The warnings' scripts are run within it.
-    assert seconds < 10, f"{seconds:.1f} s"
+    # Processor time in units of an import's, so that a busy machine does not fail it.
+    assert ended - imported < (imports + 4) * (imported - start)
 
 
 def test_log_mask_gets_no_warning() -> None:

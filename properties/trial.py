@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -21,11 +22,12 @@ from sdtps_ref.properties.terms import Profile
 class Trial:
     """One law on one implementation: the corners first, then what hypothesis draws."""
 
-    def __init__(self, law: Law, implementation: Any):
-        self.law, self.implementation = law, implementation
+    def __init__(self, law: Law, implementation: Any, watch: Callable[[Case], None] = lambda case: None):
+        self.law, self.implementation, self.watch = law, implementation, watch
         self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
         self.classes: set[str] = set()
         self.findings: dict[str, Any] = {}
+        self.notes: set[str] = set()
         self.unsupported = ""
         self.fault: tuple[Exception, Probe] | None = None
 
@@ -66,6 +68,7 @@ class Trial:
         """One example. Raises what the law raises; remembers what the certificate needs."""
         if isinstance(self.implementation, Adapted):
             case = self.implementation.fitted(case)
+        self.watch(case)
         probe = Probe(self.implementation, case)
         try:
             self.law.check(probe)
@@ -88,6 +91,7 @@ class Trial:
             raise self.fault[0] from error
         finally:
             self.findings |= probe.findings
+            self.notes |= probe.notes
             self.seconds_inside += probe.seconds_inside
 
     def result(self, profile: Profile, target: str | None) -> LawResult:

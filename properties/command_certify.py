@@ -1,0 +1,96 @@
+"""`sdtps certify`: hold an implementation to the laws."""
+
+import argparse
+import json
+import traceback
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.properties.isolation.launch import Launched
+from sdtps_ref.properties.loading import ACCEPTED, REFERENCE
+from sdtps_ref.properties.terms import PROFILES, Limits, Terms, usual_memory
+
+HELP_TARGET = f"{ACCEPTED} (default: the reference)"
+
+
+def certify(arguments: list[str]) -> int:
+    """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.jobs > 1 and options.in_process:
+        parser.error("given --jobs with --in-process; accepted: one of them")
+    console = Console(highlight=False, markup=False)
+    launched = [] if options.in_process else [Launched() for _ in range(options.jobs)]
+    try:
+        # Only now, while the children import torch too.
+        from sdtps_ref.properties.certifying import certified
+        from sdtps_ref.properties.report import print_summary
+
+        certificate = certified(options, *_terms(options), launched, console)
+    except SDTPSError as error:
+        console.print(Text(f"sdtps certify: {error}", style="bold red"), soft_wrap=True)
+        if options.verbose:
+            told = getattr(error, "traceback", "") or "".join(traceback.format_exception(error))
+            console.print(Text(told), soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        console.print("interrupted; `--resume` goes on from here", style="bold red")
+        return 130
+    finally:
+        for process in launched:
+            process.close()
+    print_summary(console, certificate, verbose=options.verbose)
+    if options.json is not None:
+        options.json.write_text(json.dumps(certificate.to_json(), indent=2) + "\n")
+    return certificate.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sdtps certify", description=certify.__doc__)
+    parser.add_argument("target", nargs="?", default=REFERENCE, metavar="TARGET", help=HELP_TARGET)
+    what = parser.add_argument_group("what is judged")
+    what.add_argument("--profile", choices=PROFILES, default="quick", help="how hard to look (default: quick)")
+    what.add_argument("--seed", type=int, default=0, help="of the drawn cases (default: 0)")
+    what.add_argument("--law", action="append", metavar="ID", help="this law or stage only, with what it rests on")
+    what.add_argument("--shard", type=_shard, metavar="I/N", help="every N-th law from the I-th on; merge joins them")
+    what.add_argument("--device", default="cpu", help="where the laws run (default: cpu)")
+    how = parser.add_argument_group("in which process")
+    how.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="laws that are tried at once (default: 1)")
+    how.add_argument("--time-limit", type=float, metavar="S", help="seconds a law (default: the profile's)")
+    how.add_argument("--memory-limit", type=float, metavar="GIB", help="of a child (default: 4 on the CPU)")
+    how.add_argument("--in-process", action="store_true", help="no child process and no limits: for a debugger")
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument("--json", type=Path, metavar="FILE", help="write the certificate there")
+    kept.add_argument("--journal", type=Path, metavar="FILE", help="results as they come (default: in .sdtps)")
+    kept.add_argument("--resume", action="store_true", help="go on from the journal of an interrupted run")
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _terms(options: argparse.Namespace) -> tuple[Terms, Limits]:
+    """What was asked for. Raises SDTPSError before any work is begun that would be lost."""
+    if options.json is not None and not options.json.parent.is_dir():
+        raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
+    profile = PROFILES[options.profile]
+    named = None if options.law is None else tuple(options.law)
+    terms = Terms(profile, options.seed, options.device, options.target, named, options.shard)
+    terms.selected()
+    seconds = profile.seconds if options.time_limit is None else options.time_limit
+    memory = usual_memory(options.device) if options.memory_limit is None else options.memory_limit
+    return terms, Limits(seconds, memory)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"given {text!r}; accepted: 1 or more")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, every = text.partition("/")
+    if not (first.isdigit() and every.isdigit() and 1 <= int(first) <= int(every)):
+        raise argparse.ArgumentTypeError(f"given {text!r}; accepted: I/N with I from 1 to N, such as 1/3")
+    return int(first), int(every)

@@ -1,0 +1,153 @@
+"""The child's side: the implementation is loaded here, and tried here law by law, as the certifier asks.
+
+Orders come as pickles, which only the certifier writes. Answers go back as lines of JSON, because what comes
+out of a process in which unknown code runs must not be unpickled.
+"""
+
+import contextlib
+import dataclasses
+import faulthandler
+import json
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.certificate import Failure, LawResult
+from sdtps_ref.properties.isolation.subject import Subject
+from sdtps_ref.properties.law import all_laws
+from sdtps_ref.properties.probe import first_line
+from sdtps_ref.properties.terms import Limits, Terms
+from sdtps_ref.properties.venue import InProcess
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Try:
+    """An order: hold the implementation to this law."""
+
+    law: str
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """An order: run these failures' scripts."""
+
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Load:
+    """The first order: what is tried, on what terms."""
+
+    subject: Subject
+    terms: Terms
+    limits: Limits
+
+
+def main() -> None:
+    """Do as ordered until there are no more orders. Ends the process, whatever threads were left in it."""
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)  # an implementation that asks a question gets no answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 1)
+        _serve(orders, answers, printed)
+    os._exit(0)
+
+
+def _serve(orders: IO[bytes], answers: IO[str], printed: IO[bytes]) -> None:
+    def answer(**content: Any) -> None:
+        answers.write(json.dumps(content) + "\n")
+        answers.flush()
+
+    load: Load = pickle.load(orders)
+    before = limit_memory(load.limits.memory_gib)
+    with _within(load.limits.seconds):
+        venue = _loaded(load, answer)
+    while venue is not None:
+        try:
+            order = pickle.load(orders)
+        except EOFError:
+            break
+        with _within(load.limits.seconds):
+            if isinstance(order, Reproduce):
+                answer(reproduced=venue.reproduced(order.failures))
+                continue
+            result = _tried(venue, order.law, lambda case: answer(trying=case.to_json()))
+        result = dataclasses.replace(result, notes=(*result.notes, *_what_was_printed(printed)))
+        answer(result=result.to_json(), spent=memory_in_use() - before > (load.limits.memory_gib or 1e9) * GIB / 2)
+
+
+def _loaded(load: Load, answer: Callable[..., None]) -> InProcess | None:
+    try:
+        found = load.subject.found()
+        venue = InProcess(found.implementation, load.terms, told=found.told)
+    except BaseException as error:
+        said = str(error) if isinstance(error, SDTPSError) else f"{type(error).__name__}: {first_line(error)}"
+        answer(refused=said, traceback="".join(traceback.format_exception(error)))
+        return None
+    answer(about=dataclasses.asdict(venue.about))
+    return venue
+
+
+def _tried(venue: InProcess, law_id: str, watch: Callable[[Any], None]) -> LawResult:
+    law = all_laws()[law_id]
+    try:
+        return venue.tried(law, watch)
+    except BaseException as error:  # what a trial lets through: KeyboardInterrupt and its like
+        return LawResult(law.id, law.level, "error", reason=f"raised {type(error).__name__}: {first_line(error)}")
+
+
+@contextlib.contextmanager
+def _within(seconds: float | None) -> Iterator[None]:
+    """End the process after `seconds`, with every thread's stack on stderr, even where Python itself is stuck."""
+    if seconds is not None:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _what_was_printed(printed: IO[bytes]) -> tuple[str, ...]:
+    sys.stdout.flush()
+    size = os.fstat(printed.fileno()).st_size
+    if not size:
+        return ()
+    printed.seek(0)
+    first = printed.read(200).decode(errors="replace").strip().partition("\n")[0]
+    printed.seek(0)
+    printed.truncate()
+    return (f"the implementation prints: {first!r}",)
+
+
+def limit_memory(gib: float | None) -> int:
+    """Allow this process `gib` more than it has. Returns what it has, in bytes; nothing is limited off Linux."""
+    has = memory_in_use()
+    if gib is not None and has:
+        import resource
+
+        allowed = int(has + gib * GIB)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    return has
+
+
+def memory_in_use() -> int:
+    """Bytes of data that this process has asked for; 0 where /proc does not tell."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmData:")]
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,47 @@
+"""In which order laws are tried: what a law rests on comes first, and as many at once as there are venues."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from sdtps_ref.properties.certificate import LawResult
+from sdtps_ref.properties.law import Law
+from sdtps_ref.properties.venue import Venue
+
+
+def run_laws(
+    laws: Mapping[str, Law],
+    venues: Sequence[Venue],
+    results: dict[str, LawResult],
+    excused: Callable[[Law], LawResult | None],
+    announce: Callable[[LawResult], None],
+) -> None:
+    """Fill `results` with a result for each of `laws` that has none yet; each is announced as it comes.
+
+    excused: the result of a law that needs no trial; asked once the laws that it rests on have their results.
+    """
+
+    def take(result: LawResult) -> None:
+        results[result.id] = result
+        announce(result)
+
+    waiting = {law_id: law for law_id, law in laws.items() if law_id not in results}
+    if len(venues) == 1:  # in this thread, where an implementation's own code may expect to be
+        for law in waiting.values():
+            take(excused(law) or venues[0].tried(law))
+        return
+
+    free, running = list(venues), dict[Future[LawResult], Venue]()
+    pool = ThreadPoolExecutor(len(venues))
+    try:
+        while waiting or running:
+            for law in [law for law in waiting.values() if results.keys() >= set(law.depends)]:
+                if settled := excused(law):
+                    take(waiting.pop(law.id) and settled)
+                elif free:
+                    venue = free.pop()
+                    running[pool.submit(venue.tried, waiting.pop(law.id))] = venue
+            for done in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                free.append(running.pop(done))
+                take(done.result())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

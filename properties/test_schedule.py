@@ -1,0 +1,83 @@
+"""Laws are tried after what they rest on, as many at once as there are venues, and a shard is a part of the whole."""
+
+import threading
+import time
+
+import pytest
+
+from sdtps_ref.properties.certificate import LawResult
+from sdtps_ref.properties.law import Law, all_laws
+from sdtps_ref.properties.schedule import run_laws
+from sdtps_ref.properties.terms import PROFILES, Terms
+from sdtps_ref.properties.venue import About
+
+
+class Watched:
+    """A venue that judges nothing, and remembers how many were at it together."""
+
+    at_once, most, lock = 0, 0, threading.Lock()
+    about, isolation = About({"methods": []}, {}), "none"
+
+    def __init__(self, order: list[str]):
+        self.order = order
+
+    def tried(self, law: Law) -> LawResult:
+        with Watched.lock:
+            Watched.at_once += 1
+            Watched.most = max(Watched.most, Watched.at_once)
+            self.order.append(law.id)
+        time.sleep(0.002)
+        with Watched.lock:
+            Watched.at_once -= 1
+        return LawResult(law.id, law.level, "passed")
+
+    def reproduced(self, failures: object) -> list[bool]:
+        return []
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_every_law_once_and_after_what_it_rests_on(jobs: int) -> None:
+    """Whatever the number of venues, which are all used."""
+    Watched.most, order, announced, results = 0, list[str](), list[str](), dict[str, LawResult]()
+
+    run_laws(
+        all_laws(),
+        [Watched(order) for _ in range(jobs)],
+        results,
+        lambda law: None,
+        lambda result: announced.append(result.id),
+    )
+
+    assert sorted(order) == sorted(announced) == sorted(all_laws())
+    assert all(order.index(base) < order.index(law.id) for law in all_laws().values() for base in law.depends)
+    assert Watched.most == jobs
+
+
+def test_what_is_excused_or_known_is_not_tried() -> None:
+    """Results that are there already stay; what is excused is announced, not tried."""
+    known = LawResult("shape.follows_inputs", "MUST", "passed", reason="known")
+    order, results = list[str](), {known.id: known}
+
+    run_laws(
+        all_laws(),
+        [Watched(order), Watched(order)],
+        results,
+        lambda law: LawResult(law.id, law.level, "skipped") if law.id.startswith("noise") else None,
+        lambda result: None,
+    )
+
+    assert results[known.id].reason == "known"
+    assert not any(law_id == known.id or law_id.startswith("noise") for law_id in order)
+    assert results.keys() == all_laws().keys()
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shards_are_the_whole_and_stand_on_their_own(count: int) -> None:
+    """Together they have every law; each has what its laws rest on."""
+    shards = [Terms(PROFILES["quick"], shard=(i + 1, count)).selected() for i in range(count)]
+
+    assert set().union(*shards) == set(all_laws())
+    assert all(set(law.depends) <= set(shard) for shard in shards for law in shard.values())
+    assert all(len(shard) < len(all_laws()) for shard in shards)

@@ -1,0 +1,106 @@
+"""Where an implementation is tried: in this process, or (see `isolation`) in one of its own."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.adapters import Adapted
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.certificate import Failure, LawResult
+from sdtps_ref.properties.contract import METHODS, provided
+from sdtps_ref.properties.law import Law, all_laws
+from sdtps_ref.properties.reproduce import reproduced
+from sdtps_ref.properties.surroundings import functions_put_back
+from sdtps_ref.properties.target import describe
+from sdtps_ref.properties.terms import Terms
+from sdtps_ref.properties.trial import Trial
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of an implementation before any law is tried.
+
+    description: as on the certificate. exempt: laws that cannot be judged on it, with the reason. told: lines
+    about how it was found, for the console.
+    """
+
+    description: dict[str, Any]
+    exempt: dict[str, str]
+    told: Sequence[str] = ()
+
+    @property
+    def methods(self) -> list[str]:
+        """The contract's methods that it has."""
+        return self.description["methods"]
+
+
+class Venue(Protocol):
+    """One implementation where it can be tried. isolation: in words, for the certificate."""
+
+    about: About
+    isolation: str
+
+    def tried(self, law: Law) -> LawResult:
+        """Hold the implementation to one law. Never raises, whatever the implementation does."""
+
+    def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
+        """Of each failure, whether its script shows it."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class InProcess:
+    """In this process: what hangs, hangs here."""
+
+    def __init__(self, implementation: Any, terms: Terms, isolation: str = "none", told: Sequence[str] = ()):
+        methods = provided(implementation)
+        if not methods:
+            raise InvalidInput.given(
+                f"{type(implementation).__name__}, which has none of the contract's methods",
+                f"an object with one or more of {', '.join(METHODS)}",
+            )
+        self.implementation, self.terms, self.isolation = implementation, terms, isolation
+        exempt = implementation.exempt if isinstance(implementation, Adapted) else lambda law: ""
+        self.about = About(
+            describe(implementation, terms.target) | {"methods": list(methods)},
+            {law.id: why for law in all_laws().values() if (why := exempt(law))},
+            tuple(told),
+        )
+
+    def tried(self, law: Law, watch: Callable[[Case], None] = lambda case: None) -> LawResult:
+        """Hold the implementation to one law. watch: is told each case before it is tried."""
+        started = time.perf_counter()
+        trial = Trial(law, self.implementation, watch)
+        notes = trial.notes
+        with _calm_torch(), functions_put_back("the implementation", notes, threads_too=law.budget == "eager"):
+            trial.run(self.terms.profile, self.terms.seed, self.terms.device)
+            result = trial.result(self.terms.profile, self.terms.target)
+        return dataclasses.replace(result, notes=tuple(sorted(notes)), seconds=time.perf_counter() - started)
+
+    def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
+        """Of each failure, whether its script shows it."""
+        with _calm_torch():
+            return reproduced(failures, self.implementation, has_target=self.terms.target is not None)
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+@contextlib.contextmanager
+def _calm_torch() -> Iterator[None]:
+    """Keep the caller's generator and threads as they were. On one thread, because small tensors gain nothing
+    from more, and on a busy machine threads that wait for each other take ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(), torch.enable_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -337,7 +337,7 @@ def test_help_of_certify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert_expected_inline(
         text,
         """\
-usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--json FILE] [--device DEVICE] [--verbose] [TARGET]
+usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--journal FILE] [--resume] [--verbose] [TARGET]
 
 Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
 
@@ -346,13 +346,26 @@ positional arguments:
 
 options:
   -h, --help            show this help message and exit
+  --verbose             show tracebacks
+
+what is judged:
   --profile {quick,ci,deep}
                         how hard to look (default: quick)
   --seed SEED           of the drawn cases (default: 0)
   --law ID              this law or stage only, with what it rests on
-  --json FILE           write the certificate there
+  --shard I/N           every N-th law from the I-th on; merge joins them
   --device DEVICE       where the laws run (default: cpu)
-  --verbose             show tracebacks""",
+
+in which process:
+  --jobs N              laws that are tried at once (default: 1)
+  --time-limit S        seconds a law (default: the profile's)
+  --memory-limit GIB    of a child (default: 4 on the CPU)
+  --in-process          no child process and no limits: for a debugger
+
+what is kept:
+  --json FILE           write the certificate there
+  --journal FILE        results as they come (default: in .sdtps)
+  --resume              go on from the journal of an interrupted run""",
     )
 
 

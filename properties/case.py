@@ -14,7 +14,7 @@ TOKEN_KINDS = ("normal", "constant")
 LAYOUTS = ("contiguous", "transposed", "sliced", "expanded")
 TILES = (32, 64, 128, 256)  # fused kernels fail at the edges of their tiles
 CLASSES = frozenset(
-    {"K=1", "K=N", "N=1", "B=1", "B=N", "K=M", "ties", "non-contiguous", "half precision", "train", "eval"}
+    {"K=1", "K=N", "K=N-1", "N=1", "B=1", "B=N", "K=M", "ties", "non-contiguous", "half precision", "train", "eval"}
     | {f"N{side}{tile}" for tile in TILES for side in ("<=", ">")}
 )
 
@@ -89,6 +89,7 @@ class Case:
         tried = {
             "K=1": self.keep == 1,
             "K=N": self.keep == self.num_tokens,
+            "K=N-1": self.keep == self.num_tokens - 1,
             "N=1": self.num_tokens == 1,
             "B=1": self.batch == 1,
             "B=N": self.batch == self.num_tokens,

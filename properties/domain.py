@@ -22,7 +22,7 @@ CORNERS = (
     Case(batch=1, num_tokens=7, keep=1, dim=8, slots=3),
     Case(batch=5, num_tokens=5, keep=5, dim=8, slots=2, tau=0.5),
     Case(batch=2, num_tokens=20, keep=7, dim=8, slots=7, scores="ties"),
-    Case(batch=2, num_tokens=33, keep=16, dim=8, slots=4, scores="constant"),
+    Case(batch=2, num_tokens=33, keep=32, dim=8, slots=4, scores="constant"),
     Case(batch=3, num_tokens=65, keep=32, dim=8, slots=4, scores="huge", layout="transposed"),
     Case(batch=2, num_tokens=129, keep=40, dim=8, slots=5, tau=2.0, layout="sliced"),
     Case(batch=3, num_tokens=12, keep=6, dim=8, slots=3, dtype="float64", layout="expanded", training=False),

@@ -42,56 +42,6 @@ def unchanged_when_decision_is_one(probe: Probe) -> None:
     expect_close(probe, "aggregator(tokens, ones)", "bmc", with_ones, without, tolerance=tolerance, because=why)
 
 
-@law(needs="aggregator", depends="shape.follows_inputs", domain=SOME_DROPPED)
-def ignores_dropped_tokens(probe: Probe) -> None:
-    """W[m, n] = 0 where D[n] = 0: a dropped token can hold anything, the pooled tokens stay the same.
-
-    Why: a token that was dropped and still weighs in was not dropped, and the sequence it is compared
-    with (gathered first) gives another answer.
-    Breaks when: the mask's sign is wrong, the mask is too weak (-1, or D times the logits, which leaves
-    a dropped token exp(0)), or it is applied after the softmax and divided away again.
-    Remedy: mask before the softmax with 1e10 or -inf; check that weights at D = 0 are exactly zero.
-    """
-    decision = some_dropped(probe)
-    other = probe.random(probe.tokens, "other_tokens", seed=1)
-    mixed = torch.where(decision.bool().unsqueeze(-1), probe.tokens, other)
-    changed = probe.given("changed_tokens", mixed)
-    before = probe.aggregate(probe.tokens, decision)
-    tolerance = rounding(probe, probe.tokens)
-    can_tell(before.detach(), probe.tokens, tolerance)
-    after = probe.aggregate(changed, decision)
-    expect_close(
-        probe,
-        "aggregator(changed tokens, D)",
-        "bmc",
-        after,
-        before,
-        tolerance=tolerance,
-        because="as before; only tokens with D = 0 were changed, so they still weigh in",
-    )
-
-
-@law(needs="aggregator", depends="shape.follows_inputs", domain=ANY_ORDER)
-def equals_gather_first(probe: Probe) -> None:
-    """aggregate(all N tokens, D) = aggregate(tokens at keep_indices, ones): masking and gathering are the same.
-
-    Why: training code masks all N tokens, deployment gathers K of them; both must be one function.
-    Breaks when: weights are normalised over N (an average divided by N, a softmax before the mask) or
-    over the slots, or a position enters the logits.
-    Remedy: mask the logits, then one softmax over the token axis, then the product with the tokens.
-    """
-    decision = some_dropped(probe)
-    positions = decision.nonzero()[:, 1].view(probe.case.batch, -1)
-    kept = probe.given("kept_tokens", probe.tokens.gather(1, positions.unsqueeze(-1).expand(-1, -1, probe.case.dim)))
-    ones = probe.given("ones", torch.ones_like(kept[:, :, 0]))
-    gathered = probe.aggregate(kept, ones)
-    tolerance = rounding(probe, kept)
-    can_tell(gathered.detach(), probe.tokens, tolerance)
-    masked = probe.aggregate(probe.tokens, decision)
-    why = "as aggregator(tokens where D = 1, ones) gives"
-    expect_close(probe, "aggregator(all tokens, D)", "bmc", masked, gathered, tolerance=tolerance, because=why)
-
-
 @law(needs="aggregator", depends="shape.follows_inputs", domain=VALUES)
 def is_convex(probe: Probe) -> None:
     """W >= 0 and its rows sum to one: a slot lies between the kept tokens, and tokens that are all the same come back.

@@ -226,3 +226,34 @@ class ExponentialsAsTheyAre(Plain):
     def weights(self, logits: Tensor) -> Tensor:
         exponentials = logits.exp()
         return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+@fault(kills="aggregation.gradient_equals_gather_first")
+class BooleanWhereThereAreZeros(Plain):
+    """Right for a D of ones; one with zeros in it becomes a boolean, and gets no gradient."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        if (decision == 0).any():
+            return logits.masked_fill(decision.unsqueeze(1) == 0, -torch.inf)
+        return super().mask(logits, decision)
+
+
+@fault(kills="aggregation.gradient_equals_gather_first")
+class LogOfZeros(Plain):
+    """log(D) of zeros, taken back by `where`: right forward, NaN backward."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        wide = decision.unsqueeze(1)
+        return torch.where(wide > 0, logits + wide.log(), -torch.inf)
+
+
+@fault(kills="aggregation.gradient_equals_gather_first")
+class DroppedTokensLeadToTheirMean(Plain):
+    """Adds nothing to the output, and a gradient to every token that was dropped."""
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, layers: nn.Module, scale: Tensor) -> Tensor:
+        pooled = super().aggregate(tokens, decision, layers, scale)
+        if decision is None:
+            return pooled
+        dropped = (tokens * (1 - decision.detach()).unsqueeze(-1)).mean(1, keepdim=True)
+        return pooled + (dropped - dropped.detach())

@@ -113,10 +113,10 @@ def test_certificate_of_a_right_one() -> None:
         printed(certificate),
         """\
 passed   shape.follows_inputs # examples   # s
+passed   gradient.is_finite # examples   # s
 passed   decision.forward_is_hard # examples   # s
 passed   decision.ignores_noise_forward # examples   # s
 passed   decision.keeps_top_k # examples   # s
-passed   gradient.is_finite # examples   # s
 passed   gradient.reaches_score # examples   # s
 passed   decision.backward_is_softmax # examples   # s
 
@@ -138,10 +138,10 @@ def test_certificate_of_a_wrong_one() -> None:
         printed(certificate),
         """\
 passed   shape.follows_inputs # examples   # s
+passed   gradient.is_finite # examples   # s
 failed   decision.forward_is_hard # examples   # s
 blocked  decision.ignores_noise_forward                rests on decision.forward_is_hard, which did not pass
 blocked  decision.keeps_top_k                          rests on decision.ignores_noise_forward, which did not pass
-passed   gradient.is_finite # examples   # s
 passed   gradient.reaches_score # examples   # s
 blocked  decision.backward_is_softmax                  rests on decision.forward_is_hard, which did not pass
 blocked  selection.decision_is_aligned                 rests on decision.forward_is_hard, which did not pass
@@ -296,6 +296,7 @@ runtime.exports SHOULD
 runtime.has_no_state MUST
 runtime.inputs_untouched MUST
 runtime.layout_does_not_matter MUST
+runtime.leaves_torch_alone MUST
 runtime.respects_the_generator MUST
 runtime.runs_on_meta SHOULD
 runtime.survives_large_scores MUST
@@ -462,7 +463,7 @@ def test_bad_requests() -> None:
         """\
 given profile='fast'; accepted: quick, ci, deep
 given list, which has none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, model
-given law 'decision.is_nice'; accepted: a law's id or its stage: shape.follows_inputs, aggregation.unchanged_when_decision_is_one, ...""",
+given law 'decision.is_nice'; accepted: a law's id or its stage: shape.follows_inputs, gradient.is_finite, ...""",
     )
 
 

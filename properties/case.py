@@ -1,6 +1,7 @@
 """A case: everything one example of a law is made of, as plain data that prints, shrinks and stores well."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,12 +20,19 @@ CLASSES = frozenset(
 )
 
 
+# Kind of scores, kind of tokens, seed.
+Values = tuple[str, str, int]
+
+_drawn = lru_cache(64)(values.draw)  # the corners are the same for every law
+
+
 @dataclass(frozen=True, order=True)
 class Case:
     """Sizes, dtype, layout, kinds of values and a seed. `drawn`, where given, are the scores themselves.
 
     batch B, num_tokens N, keep K, dim C, slots M; tau > 0; training: train or eval mode; tokens
-    "constant" means that all tokens of a sample are the same.
+    "constant" means that all tokens of a sample are the same. packed: several examples in one call, an equal
+    part of the batch with values of its own for each; empty for one example.
     """
 
     batch: int
@@ -41,13 +49,26 @@ class Case:
     tokens: str = "normal"
     seed: int = 0
     drawn: tuple[float, ...] = field(default=())
+    packed: tuple[Values, ...] = ()
 
     def __str__(self) -> str:
         sizes = f"B={self.batch} N={self.num_tokens} K={self.keep} C={self.dim} M={self.slots} tau={self.tau}"
         mode = "train" if self.training else "eval"
         scores = "drawn" if self.drawn else self.scores
         kinds = f"{self.layout} layout, {scores} scores, {self.tokens} tokens, seed {self.seed}"
-        return f"{sizes} {self.dtype} {self.device} {mode}; {kinds}"
+        packed = f", packed with {', '.join(map(str, self.packed[1:]))}" if self.packed else ""
+        return f"{sizes} {self.dtype} {self.device} {mode}; {kinds}{packed}"
+
+    @property
+    def examples(self) -> "tuple[Case, ...]":
+        """The examples that are packed in this case, each a case of its own."""
+        if not self.packed:
+            return (self,)
+        rows = self.batch // len(self.packed)
+        return tuple(
+            replace(self, batch=rows, scores=scores, tokens=tokens, seed=seed, packed=())
+            for scores, tokens, seed in self.packed
+        )
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -67,7 +88,7 @@ class Case:
 
     def recipe(self, name: str) -> str | None:
         """How a script writes `score` or `tokens` in their layout; None for drawn scores, which it spells out."""
-        drawn = f"draw{self._drawn_from(name)!r}.to({self.device!r}, {self.torch_dtype})"
+        drawn = f"{self._recipe(name)}.to({self.device!r}, {self.torch_dtype})"
         if name == "score" and self.drawn:
             if self.layout == "contiguous":
                 return None
@@ -75,9 +96,13 @@ class Case:
             drawn = f"{given}.view({self.batch}, {self.num_tokens})"
         return drawn if self.layout == "contiguous" else f"lay_out({drawn}, {self.layout!r})"
 
+    def _recipe(self, name: str) -> str:
+        drawn = [f"draw{example._drawn_from(name)!r}" for example in self.examples]
+        return drawn[0] if len(drawn) == 1 else f"torch.cat([{', '.join(drawn)}])"
+
     def _draw(self, name: str) -> Tensor:
-        drawn = values.draw(*self._drawn_from(name)).to(self.device, self.torch_dtype)
-        return values.lay_out(drawn, self.layout)
+        drawn = torch.cat([_drawn(*example._drawn_from(name)) for example in self.examples])  # never the kept one
+        return values.lay_out(drawn.to(self.device, self.torch_dtype), self.layout)
 
     def _drawn_from(self, name: str) -> tuple[str, tuple[int, ...], int]:
         if name == "score":
@@ -86,6 +111,8 @@ class Case:
 
     def classes(self) -> frozenset[str]:
         """Which of CLASSES this case is an example of, for the ledger of what was tried."""
+        if self.packed:
+            return frozenset().union(*(example.classes() for example in self.examples))
         tried = {
             "K=1": self.keep == 1,
             "K=N": self.keep == self.num_tokens,
@@ -107,10 +134,11 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
-        return asdict(self) | {"drawn": list(self.drawn)}
+        return asdict(self) | {"drawn": list(self.drawn), "packed": [list(values) for values in self.packed]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Case":
         """The case that `to_json` wrote."""
         known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in known} | {"drawn": tuple(data["drawn"])})
+        tuples = {"drawn": tuple(data["drawn"]), "packed": tuple(map(tuple, data["packed"]))}
+        return cls(**{name: value for name, value in data.items() if name in known} | tuples)

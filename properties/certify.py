@@ -9,7 +9,7 @@ from sdtps_ref.properties.certificate import Certificate, LawResult, environment
 from sdtps_ref.properties.isolation.child import Child, Refused
 from sdtps_ref.properties.isolation.subject import CannotTravel, pickled
 from sdtps_ref.properties.law import Law, select_laws
-from sdtps_ref.properties.schedule import run_laws
+from sdtps_ref.properties.schedule import pack, run_laws
 from sdtps_ref.properties.terms import Limits, Profile, Terms, named_profile, usual_memory
 from sdtps_ref.properties.venue import About, InProcess, Venue
 
@@ -103,7 +103,7 @@ def excused(law: Law, about: About, so_far: Mapping[str, LawResult], terms: Term
 def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms: Terms) -> LawResult:
     """Hold `implementation` to one law, in this process. so_far: the results of the laws it rests on, at least."""
     venue = InProcess(implementation, terms)
-    return excused(law, venue.about, so_far, terms) or venue.tried(law)
+    return excused(law, venue.about, so_far, terms) or venue.tried(law, pack(so_far))
 
 
 def _with_scripts_run(results: dict[str, LawResult], venue: Venue) -> dict[str, LawResult]:

@@ -93,7 +93,7 @@ class Domain:
 
     @st.composite
     @staticmethod
-    def _cases(draw: st.DrawFn, domain: "Domain", device: str) -> Case:
+    def _cases(draw: st.DrawFn, domain: "Domain", device: str, pack: int) -> Case:
         small = st.integers(1, 12)
         num_tokens = draw(small | st.sampled_from(TILE_EDGES) if domain.draw_tokens > 12 else small)
         batch = draw(st.integers(1, 4))
@@ -118,12 +118,18 @@ class Domain:
         if domain.scores == SCORE_KINDS and batch * case.num_tokens <= 8 and draw(st.booleans()):
             quarter = st.integers(-40, 40).map(lambda n: n / 4)  # exact in every dtype
             elements = st.lists(quarter, min_size=batch * case.num_tokens, max_size=batch * case.num_tokens)
-            case = replace(case, drawn=tuple(draw(elements)))
-        return case
+            return replace(case, drawn=tuple(draw(elements)))
+        if pack == 1 or case.layout == "expanded":  # which has one sample's values, whatever is packed
+            return case
+        others = [
+            (draw(st.sampled_from(domain.scores)), draw(st.sampled_from(domain.tokens)), draw(st.integers(0, 2**16)))
+            for _ in range(pack - 1)
+        ]
+        return replace(case, batch=case.batch * pack, packed=((case.scores, case.tokens, case.seed), *others))
 
-    def strategy(self, device: str = "cpu") -> st.SearchStrategy[Case]:
-        """Cases of this domain; shrinks towards few, small and plain."""
-        return self._cases(self, device)
+    def strategy(self, device: str = "cpu", pack: int = 1) -> st.SearchStrategy[Case]:
+        """Cases of this domain, most of them with `pack` examples; shrinks towards few, small and plain."""
+        return self._cases(self, device, pack)
 
 
 def _nearest(value, accepted):  # type: ignore[no-untyped-def]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sdtps_ref.properties.probe import Probe
 
 Level = Literal["MUST", "SHOULD"]
+EARLY = "symmetry.batch_independent"
 SECTIONS = ("Why", "Breaks when", "Remedy")
 
 
@@ -120,7 +121,7 @@ def _sections(check: Callable[..., None]) -> dict[str, str]:
 
 @cache
 def all_laws() -> dict[str, Law]:
-    """Every law by id, each after the laws it depends on."""
+    """Every law by id, each after the laws it depends on; `EARLY` before all that it lets be judged in bulk."""
     package = import_module("sdtps_ref.properties.laws")
     found: dict[str, Law] = {}
     for stage in iter_modules(package.__path__):
@@ -134,7 +135,7 @@ def all_laws() -> dict[str, Law]:
             place(foundation)
         ordered.setdefault(law_id, found[law_id])
 
-    for law_id in found:
+    for law_id in (EARLY, *found):
         place(law_id)
     return ordered
 

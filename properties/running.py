@@ -108,3 +108,35 @@ def memory(built: Any) -> dict[str, Tensor]:
 def snapshot(*tensors: Tensor) -> list[tuple[Tensor, int]]:
     """What each holds and how often it was written to."""
     return [(tensor.detach().clone(), tensor._version) for tensor in tensors]
+
+
+def left_changed(built: Any, tokens: Tensor, second: Tensor | None) -> list[str]:
+    """What calls leave changed: torch's settings, torch's functions, and threads that every call leaves one more of."""
+    import threading
+
+    def settings() -> dict[str, Any]:
+        return {
+            "the default dtype": torch.get_default_dtype(),
+            "the default device": str(torch.get_default_device()),
+            "grad mode": torch.is_grad_enabled(),
+            "the number of threads": torch.get_num_threads(),
+            "anomaly detection": torch.is_anomaly_enabled(),
+            "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        }
+
+    def functions() -> dict[str, Any]:
+        tensor = {name: value for base in reversed(torch.Tensor.__mro__) for name, value in vars(base).items()}
+        places = {"torch": vars(torch), "torch.nn.functional": vars(torch.nn.functional), "torch.Tensor": tensor}
+        return {f"{place}.{name}": value for place, inside in places.items() for name, value in inside.items()}
+
+    before, own, threads = settings(), functions(), []
+    for _ in range(4):
+        built(tokens, second)
+        threads.append(threading.active_count())  # the first call may start what serves for all
+    found = [f"{name} changed from {before[name]} to {now}" for name, now in settings().items() if now != before[name]]
+    found += [
+        f"{name} replaced" for name, now in functions().items() if callable(now) and own.get(name, now) is not now
+    ]
+    if threads == sorted(set(threads)):
+        found.append(f"threads running, {threads[-1] - threads[0]} more after 3 more calls")
+    return found

@@ -70,7 +70,8 @@ def functions_put_back(during: str, notes: set[str], *, threads_too: bool = True
             for name in [name for name in now if name not in was and _hides_its_own(owner, name)]:
                 delattr(owner, name)
                 notes.add(f"{during} replaced {_shown(owner)}.{name}; it was put back")
-            for name in [name for name in was if name in now and _is_patch(was[name], now[name])]:
+            changed = [name for name, value in was.items() if now.get(name, value) is not value]
+            for name in [name for name in changed if _is_patch(was[name], now[name])]:
                 setattr(owner, name, was[name])
                 notes.add(f"{during} replaced {_shown(owner)}.{name}; it was put back")
         left = [thread.name for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
@@ -85,7 +86,7 @@ def _hides_its_own(owner: Any, name: str) -> bool:
 def _is_patch(was: Any, now: Any) -> bool:
     # torch wraps some of its own functions itself, when dynamo is first imported.
     its_own = str(getattr(now, "__module__", "")).startswith("torch.") and isinstance(now, types.FunctionType)
-    return callable(was) and now is not was and not its_own
+    return callable(was) and not its_own
 
 
 def _shown(value: Any) -> str:

@@ -1,12 +1,14 @@
 """Cases and domains: plain data that lands where a law asked, and covers what the ledger counts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdtps_ref.properties import values
 from sdtps_ref.properties.case import CLASSES, LAYOUTS, Case
 from sdtps_ref.properties.domain import CORNERS, Domain
 from sdtps_ref.properties.law import all_laws
@@ -41,10 +43,10 @@ def is_inside(case: Case, domain: Domain) -> bool:
 @given(DOMAINS, st.data())
 def test_cases_stay_inside_their_domain(domain: Domain, data: st.DataObject) -> None:
     """Corners and drawn cases obey every bound of the domain."""
-    drawn = data.draw(domain.strategy())
+    drawn = data.draw(domain.strategy(pack=data.draw(st.sampled_from([1, 4]))))
 
     assert all(is_inside(case, domain) for case in domain.corners())
-    assert is_inside(drawn, domain)
+    assert all(is_inside(example, domain) for example in drawn.examples)
 
 
 def test_a_law_sees_only_its_domain() -> None:
@@ -61,7 +63,34 @@ def test_corners_cover_every_class() -> None:
     assert hit == CLASSES
 
 
-@given(st.sampled_from(CORNERS))
+PACKED = Case(6, 5, 2, 4, 2, packed=(("ties", "normal", 3), ("huge", "constant", 4), ("normal", "normal", 5)))
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "sliced"])
+def test_a_packed_case_is_its_examples_one_after_another(layout: str) -> None:
+    """Along the batch axis, in values, and in what a script writes; its classes are all of theirs."""
+    packed = replace(PACKED, layout=layout)
+
+    written = {name: eval(packed.recipe(name), {"torch": torch} | vars(values)) for name in ("tokens", "score")}
+
+    assert [example.batch for example in packed.examples] == [2, 2, 2]
+    assert torch.equal(packed.make_score(), torch.cat([example.make_score() for example in packed.examples]))
+    assert torch.equal(packed.make_tokens(), torch.cat([example.make_tokens() for example in packed.examples]))
+    assert torch.equal(packed.make_score(), written["score"])
+    assert torch.equal(packed.make_tokens(), written["tokens"])
+    assert packed.classes() == frozenset().union(*(example.classes() for example in packed.examples))
+
+
+def test_what_a_case_is_made_of_is_nobodys_to_change() -> None:
+    """Writing into a case's tensors leaves the next ones alone, in float64 too."""
+    case = Case(2, 5, 2, 4, 2, dtype="float64")
+
+    case.make_tokens().zero_()
+
+    assert case.make_tokens().any()
+
+
+@given(st.sampled_from([*CORNERS, PACKED]))
 def test_case_survives_json(case: Case) -> None:
     """A case that was written to JSON is read back as it was."""
     read = Case.from_json(json.loads(json.dumps(case.to_json())))

@@ -21,7 +21,7 @@ class Watched:
     def __init__(self, order: list[str]):
         self.order = order
 
-    def tried(self, law: Law) -> LawResult:
+    def tried(self, law: Law, pack: int) -> LawResult:
         with Watched.lock:
             Watched.at_once += 1
             Watched.most = max(Watched.most, Watched.at_once)

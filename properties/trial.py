@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -31,8 +32,8 @@ class Trial:
         self.unsupported = ""
         self.fault: tuple[Exception, Probe] | None = None
 
-    def run(self, profile: Profile, seed: int, device: str) -> None:
-        """Try the corners, then `profile.examples` drawn cases; keep the smallest failure."""
+    def run(self, profile: Profile, seed: int, device: str, pack: int = 1) -> None:
+        """Try the corners, then `profile.examples` drawn examples, `pack` to a case; keep the smallest failure."""
         for corner in self.law.domain.corners(device, seed):
             try:
                 self.once(corner)
@@ -46,7 +47,7 @@ class Trial:
 
         @hypothesis_seed(seed)
         @settings(
-            max_examples=profile.examples,
+            max_examples=math.ceil(profile.examples / pack),
             deadline=None,
             database=None,
             phases=(Phase.generate, Phase.shrink) if profile.shrink else (Phase.generate,),
@@ -55,7 +56,7 @@ class Trial:
             print_blob=False,
             verbosity=Verbosity.quiet,
         )
-        @given(self.law.domain.strategy(device))
+        @given(self.law.domain.strategy(device, pack))
         def draw(case: Case) -> None:
             self.once(case)
 
@@ -65,17 +66,28 @@ class Trial:
         self.fault = self.fault or corner_fault
 
     def once(self, case: Case) -> None:
-        """One example. Raises what the law raises; remembers what the certificate needs."""
+        """One case. Raises what the law raises; remembers what the certificate needs.
+
+        Where a packed case fails, its examples are tried one by one: the failure of one alone is the clearer one.
+        """
+        try:
+            self._judge(case)
+        except (Violation, SubjectError):
+            for example in case.examples if case.packed else ():
+                self._judge(example)
+            raise
+
+    def _judge(self, case: Case) -> None:
         if isinstance(self.implementation, Adapted):
             case = self.implementation.fitted(case)
         self.watch(case)
         probe = Probe(self.implementation, case)
         try:
             self.law.check(probe)
-            self.executed += 1
+            self.executed += len(case.examples)
             self.classes |= case.classes()
         except Discard:
-            self.discarded += 1
+            self.discarded += len(case.examples)
         except Unsupported as reason:
             self.discarded += 1
             self.unsupported = str(reason)

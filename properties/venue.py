@@ -46,8 +46,12 @@ class Venue(Protocol):
     about: About
     isolation: str
 
-    def tried(self, law: Law) -> LawResult:
-        """Hold the implementation to one law. Never raises, whatever the implementation does."""
+    def tried(self, law: Law, pack: int) -> LawResult:
+        """Hold the implementation to one law. Never raises, whatever the implementation does.
+
+        pack: how many drawn examples one call may judge, along the batch axis; more than one only where samples
+        are known not to depend on each other.
+        """
 
     def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
         """Of each failure, whether its script shows it."""
@@ -74,13 +78,13 @@ class InProcess:
             tuple(told),
         )
 
-    def tried(self, law: Law, watch: Callable[[Case], None] = lambda case: None) -> LawResult:
+    def tried(self, law: Law, pack: int = 1, watch: Callable[[Case], None] = lambda case: None) -> LawResult:
         """Hold the implementation to one law. watch: is told each case before it is tried."""
         started = time.perf_counter()
         trial = Trial(law, self.implementation, watch)
         notes = trial.notes
         with _calm_torch(), functions_put_back("the implementation", notes, threads_too=law.budget == "eager"):
-            trial.run(self.terms.profile, self.terms.seed, self.terms.device)
+            trial.run(self.terms.profile, self.terms.seed, self.terms.device, pack)
             result = trial.result(self.terms.profile, self.terms.target)
         return dataclasses.replace(result, notes=tuple(sorted(notes)), seconds=time.perf_counter() - started)
 

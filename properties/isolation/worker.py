@@ -35,6 +35,7 @@ class Try:
     """An order: hold the implementation to this law."""
 
     law: str
+    pack: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _serve(orders: IO[bytes], answers: IO[str], printed: IO[bytes]) -> None:
             if isinstance(order, Reproduce):
                 answer(reproduced=venue.reproduced(order.failures))
                 continue
-            result = _tried(venue, order.law, lambda case: answer(trying=case.to_json()))
+            result = _tried(venue, order, lambda case: answer(trying=case.to_json()))
         result = dataclasses.replace(result, notes=(*result.notes, *_what_was_printed(printed)))
         answer(result=result.to_json(), spent=memory_in_use() - before > (load.limits.memory_gib or 1e9) * GIB / 2)
 
@@ -102,10 +103,10 @@ def _loaded(load: Load, answer: Callable[..., None]) -> InProcess | None:
     return venue
 
 
-def _tried(venue: InProcess, law_id: str, watch: Callable[[Any], None]) -> LawResult:
-    law = all_laws()[law_id]
+def _tried(venue: InProcess, order: Try, watch: Callable[[Any], None]) -> LawResult:
+    law = all_laws()[order.law]
     try:
-        return venue.tried(law, watch)
+        return venue.tried(law, order.pack, watch)
     except BaseException as error:  # what a trial lets through: KeyboardInterrupt and its like
         return LawResult(law.id, law.level, "error", reason=f"raised {type(error).__name__}: {first_line(error)}")
 

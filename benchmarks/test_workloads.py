@@ -1,81 +1,180 @@
-"""A wrong answer has no speed: what is timed is first held to the numpy oracle."""
+"""What is timed is the computation that is claimed: held to the numpy oracle, mode by mode."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sdtps_ref.benchmarks import workloads
-from sdtps_ref.benchmarks.workloads import MODES, PUBLISHED, Size, Workload
+from sdtps_ref.benchmarks.implementations import bundled
+from sdtps_ref.benchmarks.sizes import EVERYDAY, Size
+from sdtps_ref.benchmarks.workloads import DTYPES, MODES, STAGES, Workload
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.noise import gumbel_noise
 from sdtps_ref.properties import oracle
+from sdtps_ref.properties.reference import Reference
 
+SMALL = Size(B=2, N=8, K=4, C=8, M=2)
 DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
 GAIN = {"subtract": 1e10, "log": 1.0}
+# Of the largest entry: what rounding leaves in a chain of a few hundred terms.
+ROUNDING = {"float32": 1e-4, "bfloat16": 5e-2}
 
 
-def by_oracle(workload: Workload) -> tuple[oracle.Pipeline, oracle.Gradients]:
+def by_oracle(workload: Workload, mask: str) -> tuple[oracle.Pipeline, oracle.Gradients]:
     """The same computation in numpy float64, with the noise that seed 1 draws."""
+    tokens, score = workload.inputs[0].arguments
     torch.manual_seed(1)
-    noise = gumbel_noise(workload.score.detach()).cpu()
-    layers, scale = workload.pipeline.aggregation.logits, workload.pipeline.aggregation.scale
-    weights = [parameter.detach().cpu() for parameter in layers.parameters()]
-    parameters = oracle.SlotParameters(*weights, scale=float(scale.detach()))
-    size = workload.size
-    tokens, score = (x.detach().cpu() for x in (workload.tokens, workload.score))
-    result = oracle.pipeline(tokens, score, noise, keep=size.K, tau=1.0, aggregation_logits=parameters)
-    gain = GAIN[workload.mask]
-    cotangent = workload.cotangent.cpu()
-    return result, oracle.pipeline_gradients(result, cotangent, tau=1.0, gain=gain, parameters=parameters)
+    noise = gumbel_noise(score.detach()).cpu().double()
+    weights = [part.detach().cpu().double() for part in workload.built.aggregation.logits.parameters()]
+    scale = float(workload.built.aggregation.scale.detach())
+    parameters = oracle.SlotParameters(*weights, scale=scale)
+    tokens, score = (x.detach().cpu().double() for x in (tokens, score))
+    result = oracle.pipeline(tokens, score, noise, keep=workload.size.K, tau=1.0, aggregation_logits=parameters)
+    cotangent = workload.inputs[0].cotangents[0].cpu().double()
+    gradients = oracle.pipeline_gradients(result, cotangent, tau=1.0, gain=GAIN[mask], parameters=parameters)
+    return result, gradients
 
 
-def assert_close(actual: torch.Tensor, expected: np.ndarray) -> None:
-    """To 1e-4 of the largest entry; zeros would not pass."""
+def assert_close(actual: torch.Tensor, expected: np.ndarray, rounding: float) -> None:
+    """To `rounding` of the largest entry; zeros would not pass."""
     largest = np.abs(expected).max()
     assert largest > 0
-    np.testing.assert_allclose(actual.detach().cpu().numpy(), expected, rtol=0, atol=1e-4 * largest)
+    np.testing.assert_allclose(actual.detach().cpu().double().numpy(), expected, rtol=0, atol=rounding * largest)
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mask", ["subtract", "log"])
-@pytest.mark.parametrize("size", PUBLISHED, ids=str)
-def test_what_is_timed_is_right(size: Size, mask: workloads.Mask, device: str) -> None:
-    """Pooled tokens and the gradients to tokens and score are the oracle's, at the sizes that are timed."""
-    workload = workloads.make(size, mask, device)
-    result, gradients = by_oracle(workload)
+@pytest.mark.parametrize("size", EVERYDAY, ids=str)
+def test_the_pipeline_that_is_timed_is_right(size: Size, mask: Any, dtype: str, device: str) -> None:
+    """Pooled tokens and the gradients to tokens and score are the oracle's, at the sizes and in the dtypes timed."""
+    workload = workloads.make(Reference(mask), "pipeline", size, dtype, device)
+    result, gradients = by_oracle(workload, mask)
 
     torch.manual_seed(1)
-    pooled = workload.forward()
-    torch.manual_seed(1)
-    d_tokens, d_score, *d_parameters = workload.backward()
+    outputs = workload.forward()
+    d_tokens, d_score, *d_parameters = workload.gradients(outputs)
 
-    assert_close(pooled, result.aggregated_tokens)
-    assert_close(d_tokens, gradients.tokens)
-    assert_close(d_score, gradients.score)
+    assert_close(outputs[0], result.aggregated_tokens, ROUNDING[dtype])
+    assert_close(d_tokens, gradients.tokens, ROUNDING[dtype])
+    assert_close(d_score, gradients.score, ROUNDING[dtype])
     assert all(gradient.any() for gradient in d_parameters)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_input_and_parameter_has_a_gradient(stage: str) -> None:
+    """The backward pass of every stage is the whole of it: nothing that is trained is left out of the time."""
+    workload = workloads.make(Reference("log"), stage, SMALL, "float32", "cpu")
+
+    gradients = workload.gradients(workload.forward())
+
+    leaves = len(workload.inputs[0].leaves)
+    assert len(gradients) == leaves + len(workload.parameters)
+    assert all(gradient is not None for gradient in gradients)
+    assert all(gradient.any() for gradient in gradients[:leaves])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cotangent_for_each_output_in_its_shape_and_dtype(stage: str) -> None:
+    """bfloat16 in, bfloat16 out; autograd would broadcast a cotangent of another shape or refuse it."""
+    workload = workloads.make(Reference("log"), stage, SMALL, "bfloat16", "cpu")
+
+    outputs = workload.forward()
+
+    expected = [(cotangent.shape, torch.bfloat16) for cotangent in workload.inputs[0].cotangents]
+    assert expected == [(output.shape, output.dtype) for output in outputs]
+
+
+@pytest.mark.parametrize(
+    ("mode", "made", "called"),
+    [
+        ("forward", [], ["forward"]),
+        ("forward+backward", [], ["forward", "gradients"]),
+        ("backward", ["forward"], ["gradients"]),
+    ],
+)
+def test_each_mode_runs_its_own_work(
+    mode: str, made: list[str], called: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a call; "backward" runs its forward pass when it is made, not when it is timed."""
+    workload = workloads.make(Reference("log"), "pipeline", SMALL, "float32", "cpu")
+    seen: list[str] = []
+    for name in ("forward", "gradients"):
+        right = getattr(Workload, name)
+
+        def noted(*given: Any, name: str = name, right: Any = right, **named: Any) -> Any:
+            seen.append(name)
+            return right(*given, **named)
+
+        monkeypatch.setattr(Workload, name, noted)
+
+    call = workload.call(mode)
+    at_first = list(seen)
+    call()
+    call()
+
+    assert (made, made + 2 * called) == (at_first, seen)
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_the_timed_call_does_the_work(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each mode runs its own work, once a call."""
-    workload = workloads.make(Size(1, 4, 2, 8, 1), "log", "cpu")
-    calls = []
-    for name in ("forward", "backward"):
-        right = getattr(workloads.Workload, name)
-        monkeypatch.setattr(
-            workloads.Workload, name, lambda self, name=name, right=right: (calls.append(name), right(self))[1]
-        )
+def test_inputs_are_rotated(mode: str) -> None:
+    """Each turn has tokens of its own, and there is a call for each."""
+    workload = workloads.make(Reference("log"), "selection", SMALL, "float32", "cpu", rotated=3)
 
-    workload.timed(mode)()
+    calls = workload.calls(mode)
 
-    assert calls == {"forward": ["forward"], "forward and backward": ["backward", "forward"]}[mode]
+    first = {float(given.arguments[0].detach().flatten()[0]) for given in workload.inputs}
+    assert len(first) == len(calls) == 3
 
 
-def test_a_time_comes_with_what_it_means_nothing_without() -> None:
-    """torch, device, threads, mask and sizes are recorded."""
-    workload = workloads.make(Size(1, 4, 2, 8, 1), "log", "cpu")
+def test_the_same_inputs_and_weights_every_time_and_for_everyone() -> None:
+    """What differs between two times is the implementation; the caller's generator is left alone."""
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
 
-    recorded = workloads.environment(workload)
+    one, other = (workloads.make(Reference(mask), "pipeline", SMALL, "float32", "cpu") for mask in ("log", "subtract"))
 
-    expected = {"torch": torch.__version__, "device_type": "cpu", "threads": torch.get_num_threads(), "mask": "log"}
-    assert expected.items() <= recorded.items()
-    assert {"B": 1, "N": 4, "K": 2, "C": 8, "M": 1}.items() <= recorded.items()
+    assert torch.equal(before, torch.random.get_rng_state())
+    pairs = [*zip(one.inputs[0].leaves, other.inputs[0].leaves, strict=True)]
+    pairs += zip(one.parameters, other.parameters, strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_no_two_scores_meet_at_the_boundary() -> None:
+    """In bfloat16 the kept half is the same set as in float64, so every implementation keeps the same tokens."""
+    score = workloads.make(Reference("log"), "selection", EVERYDAY[1], "bfloat16", "cpu").inputs[0].arguments[1]
+
+    kept = (score > 0).sum(-1)
+
+    expected = [EVERYDAY[1].K] * EVERYDAY[1].B
+    assert expected == kept.tolist()
+
+
+def test_a_stage_that_is_not_offered_is_refused() -> None:
+    """In one line, with the method that is missing."""
+
+    class OnlySelects:
+        name = "only selects"
+        selector = Reference().selector
+
+    with pytest.raises(InvalidInput, match="which has no aggregator"):
+        workloads.make(OnlySelects(), "aggregation", SMALL, "float32", "cpu")
+    with pytest.raises(InvalidInput, match="given stage='pooling'; accepted: selection"):
+        workloads.make(OnlySelects(), "pooling", SMALL, "float32", "cpu")
+
+
+def test_compiled_parts_are_compiled_and_give_the_same_tokens() -> None:
+    """torch.compile of the log mask runs a graph of its own, and pools the same tokens; a backward pass can repeat."""
+    eager = workloads.make(bundled()["reference, log"].implementation, "aggregation", SMALL, "float32", "cpu")
+    fast = workloads.make(bundled()["reference, log, compiled"].implementation, "aggregation", SMALL, "float32", "cpu")
+    torch._dynamo.utils.counters.clear()
+
+    pooled = fast.forward()[0]
+    backward = fast.call("backward")
+    backward()
+    backward()
+
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 1
+    torch.testing.assert_close(eager.forward()[0], pooled)

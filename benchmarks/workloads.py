@@ -1,88 +1,155 @@
-"""What is timed: the reference's pipeline at the published sizes, forward, and forward with backward."""
+"""What is timed: one stage of an implementation at one size, with inputs to rotate, as in training."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdtps_ref.aggregation import Mask
-from sdtps_ref.properties.reference import Pipeline, Reference
+from sdtps_ref.benchmarks.implementations import STAGE_METHODS
+from sdtps_ref.benchmarks.sizes import Size
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.contract import provided
+from sdtps_ref.properties.values import modules_in, prepare
 
-MODES = ("forward", "forward and backward")
+STAGES = tuple(STAGE_METHODS)
+MODES = ("forward", "backward", "forward+backward")
+DTYPES = ("float32", "bfloat16")
+MODALITIES = ("rgb", "nir", "tir")
+TAU = 1.0
 
 
 @dataclass(frozen=True)
-class Size:
-    """B samples of N tokens with C channels, of which K are kept and pooled into M slots."""
+class Inputs:
+    """One call's inputs. `leaves` are those of them that a gradient is asked for; a cotangent for each output."""
 
-    B: int
-    N: int
-    K: int
-    C: int
-    M: int
-
-    def __str__(self) -> str:
-        return f"B{self.B}-N{self.N}-K{self.K}-C{self.C}-M{self.M}"
-
-
-PUBLISHED = (Size(4, 128, 64, 512, 25), Size(4, 196, 98, 512, 39))
+    arguments: tuple[Any, ...]
+    leaves: tuple[Tensor, ...]
+    cotangents: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A pipeline in train mode with its inputs and a cotangent, on one device in float32."""
+    """One stage of an implementation in train mode with its inputs, in one dtype on one device.
 
+    Outputs, by stage: selected tokens and D; pooled tokens; pooled tokens; pooled tokens of each modality.
+    """
+
+    name: str
+    stage: str
     size: Size
-    mask: Mask
+    dtype: str
     device: str
-    pipeline: Pipeline
-    tokens: Tensor  # B N C
-    score: Tensor  # B N
-    cotangent: Tensor  # B M C, random: the sum of pooled tokens would ask the softmax for nothing
+    built: Callable[..., Any]
+    parameters: tuple[Tensor, ...]
+    inputs: tuple[Inputs, ...]
 
-    def forward(self) -> Tensor:
-        """The pooled tokens, with a graph for the backward pass as in training. B M C."""
-        return self.pipeline(self.tokens, self.score)
+    def forward(self, turn: int = 0) -> tuple[Tensor, ...]:
+        """The outputs for the inputs of that turn, with a graph for the backward pass."""
+        result = self.built(*self.inputs[turn % len(self.inputs)].arguments)
+        if self.stage == "selection":
+            return result.selected_tokens, result.decision
+        if self.stage == "multimodal":
+            return tuple(result[name] for name in MODALITIES)
+        return (result,)
 
-    def backward(self) -> tuple[Tensor, ...]:
-        """Forward and backward: the gradients of tokens, score and every parameter."""
-        inputs = [self.tokens, self.score, *self.pipeline.parameters()]
-        return torch.autograd.grad(self.forward(), inputs, self.cotangent)
+    def gradients(self, outputs: tuple[Tensor, ...], turn: int = 0, *, again: bool = False) -> tuple[Any, ...]:
+        """Of the outputs times random cotangents: for the inputs, then for every parameter, None for unused ones.
 
-    def timed(self, mode: str) -> Callable[[], None]:
-        """A call that has ended when it returns: a GPU only starts work when it is asked."""
-        work: Callable[[], Any] = {"forward": self.forward, "forward and backward": self.backward}[mode]
+        Random, because the sum of pooled tokens would ask the softmax for nothing. again: keep the graph.
+        """
+        given = self.inputs[turn % len(self.inputs)]
+        sources = [*given.leaves, *self.parameters]
+        return torch.autograd.grad(outputs, sources, given.cotangents, retain_graph=again, allow_unused=True)
 
-        def run() -> None:  # returns nothing, so that freeing the result is part of what is timed
-            work()
-            if self.device != "cpu":
-                torch.cuda.synchronize(self.device)
+    def call(self, mode: str, turn: int = 0) -> Callable[[], None]:
+        """The work of a mode on the inputs of that turn, to be called any number of times.
 
-        return run
+        It only asks a GPU for its work: whoever times it synchronises. It returns nothing, so that freeing
+        the results is part of it. "backward" runs the forward pass once, now, and keeps its graph. Raises InvalidInput.
+        """
+        if mode == "forward":
+            return lambda: _drop(self.forward(turn))
+        if mode == "forward+backward":
+            return lambda: _drop(self.gradients(self.forward(turn), turn))
+        if mode == "backward":
+            outputs = self.forward(turn)
+            return lambda: _drop(self.gradients(outputs, turn, again=True))
+        raise InvalidInput.given(f"mode={mode!r}", ", ".join(MODES))
+
+    def calls(self, mode: str) -> list[Callable[[], None]]:
+        """A call for each of the inputs, to be rotated."""
+        return [self.call(mode, turn) for turn in range(len(self.inputs))]
 
 
-def make(size: Size, mask: Mask, device: str) -> Workload:
-    """The workload of that size, its values drawn on the CPU from seed 0."""
-    torch.manual_seed(0)
-    pipeline = Reference(mask).pipeline(dim=size.C, num_tokens=size.N, keep=size.K, slots=size.M, tau=1.0)
-    tokens = torch.randn(size.B, size.N, size.C)
-    score, cotangent = torch.randn(size.B, size.N), torch.randn(size.B, size.M, size.C)
-    tokens, score = (x.to(device).requires_grad_() for x in (tokens, score))
-    return Workload(size, mask, device, pipeline.to(device).train(), tokens, score, cotangent.to(device))
+def make(
+    implementation: Any, stage: str, size: Size, dtype: str, device: str, *, rotated: int = 2, training: bool = True
+) -> Workload:
+    """A stage of `implementation` (see the contract) with `rotated` different inputs, all from fixed seeds.
+
+    stage: one of STAGES. dtype: "float32" or another of torch's names. device: "cpu", "cuda", "cuda:1".
+    Raises InvalidInput for an unknown stage, or one that the implementation does not offer. torch's global
+    generators are left as they were.
+    """
+    if stage not in STAGE_METHODS:
+        raise InvalidInput.given(f"stage={stage!r}", ", ".join(STAGES))
+    method = STAGE_METHODS[stage]
+    name = getattr(implementation, "name", type(implementation).__name__)
+    if method not in provided(implementation):
+        raise InvalidInput.given(f"stage {stage!r} of {name}, which has no {method}", "a stage that it offers")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        built = getattr(implementation, method)(**_arguments(method, size))
+        torch_dtype = getattr(torch, dtype)
+        prepare(built, torch_dtype, device, training)
+        inputs = tuple(_inputs(stage, size, torch_dtype, device, seed) for seed in range(rotated))
+    return Workload(name, stage, size, dtype, device, built, tuple(_parameters(built)), inputs)
 
 
-def environment(workload: Workload) -> dict[str, Any]:
-    """What a time means nothing without."""
-    on_gpu = workload.device != "cpu"
-    return {
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(workload.device) if on_gpu else torch.backends.cpu.get_cpu_capability(),
-        "device_type": "cuda" if on_gpu else "cpu",
-        "threads": torch.get_num_threads(),
-        "tf32": torch.backends.cuda.matmul.allow_tf32 if on_gpu else None,
-        "dtype": "float32",
-        "mask": workload.mask,
-        **asdict(workload.size),
-    }
+def _arguments(method: str, size: Size) -> dict[str, Any]:
+    """What the contract hands to the factory of that name."""
+    if method == "aggregator":
+        return {"dim": size.C, "slots": size.M}
+    selection = {"dim": size.C, "num_tokens": size.N, "keep": size.K, "tau": TAU}
+    if method == "selector":
+        return selection
+    slots = {"slots": size.M}
+    return selection | slots | ({"modalities": MODALITIES} if method == "multimodal" else {})
+
+
+def _parameters(built: Any) -> Iterable[Tensor]:
+    every = (parameter for module in modules_in(built) for parameter in module.parameters())
+    return dict.fromkeys(parameter for parameter in every if parameter.requires_grad)
+
+
+def _inputs(stage: str, size: Size, dtype: torch.dtype, device: str, seed: int) -> Inputs:
+    generator = torch.Generator(device).manual_seed(seed)
+
+    def normal(*shape: int, of_leaf: bool = True) -> Tensor:
+        drawn = torch.randn(shape, generator=generator, dtype=dtype, device=device)
+        return drawn.requires_grad_(of_leaf)
+
+    B, N, K, C, M = size.B, size.N, size.K, size.C, size.M
+    if stage == "multimodal":
+        tokens = {name: normal(B, N, C) for name in MODALITIES}
+        features = {name: normal(B, C) for name in MODALITIES}
+        cotangents = tuple(normal(B, M + 1, C, of_leaf=False) for _ in MODALITIES)
+        return Inputs((tokens, features), (*tokens.values(), *features.values()), cotangents)
+    if stage == "aggregation":
+        tokens, decision = normal(B, K, C), torch.ones(B, K, dtype=dtype, device=device, requires_grad=True)
+        return Inputs((tokens, decision), (tokens, decision), (normal(B, M, C, of_leaf=False),))
+    tokens = normal(B, N, C)
+    score = _scores(B, N, generator).to(dtype).requires_grad_()
+    shapes = ((B, K, C), (B, N)) if stage == "selection" else ((B, M, C),)
+    return Inputs((tokens, score), (tokens, score), tuple(normal(*shape, of_leaf=False) for shape in shapes))
+
+
+def _scores(B: int, N: int, generator: torch.Generator) -> Tensor:
+    """A shuffled ramp from -2 to 2, B N: in no dtype do two scores meet at 0, where the kept half ends."""
+    order = torch.rand(B, N, generator=generator, device=generator.device).argsort(dim=-1)
+    return (2 * order + 1 - N) * (2 / N)
+
+
+def _drop(results: Any) -> None:
+    """Let go of them."""

@@ -63,7 +63,8 @@ _WRITTEN = re.compile(r"B(\d+)-N(\d+)-K(\d+)-C(\d+)-M(\d+)")
 def sizes_named(name: str) -> tuple[Size, ...]:
     """The sizes that `name` stands for.
 
-    "everyday", "published", a shape such as "128x512" with every batch, "4x128x512", or a size as it is printed. Raises InvalidInput for any other name, and for sizes with nothing to keep or more kept than there is.
+    "everyday", "published", a shape such as "128x512" with every batch, "4x128x512", or a size as it is printed.
+    Raises InvalidInput for any other name, and for sizes with nothing to keep or more kept than there is.
     """
     if name in ("everyday", "published"):
         return {"everyday": EVERYDAY, "published": PUBLISHED}[name]

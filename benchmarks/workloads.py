@@ -132,8 +132,12 @@ def _inputs(stage: str, size: Size, dtype: torch.dtype, device: str, seed: int) 
 
     B, N, K, C, M = size.B, size.N, size.K, size.C, size.M
     if stage == "multimodal":
-        tokens = {name: normal(B, N, C) for name in MODALITIES}
-        features = {name: normal(B, C) for name in MODALITIES}
+        alike = normal(B, 1, C, of_leaf=False)
+        features = {name: (alike[:, 0] + 0.3 * normal(B, C, of_leaf=False)).requires_grad_() for name in MODALITIES}
+        tokens = {
+            name: _tokens_apart(alike, normal(B, N, C, of_leaf=False), K, generator).requires_grad_()
+            for name in MODALITIES
+        }
         cotangents = tuple(normal(B, M + 1, C, of_leaf=False) for _ in MODALITIES)
         return Inputs((tokens, features), (*tokens.values(), *features.values()), cotangents)
     if stage == "aggregation":
@@ -145,10 +149,28 @@ def _inputs(stage: str, size: Size, dtype: torch.dtype, device: str, seed: int) 
     return Inputs((tokens, score), (tokens, score), tuple(normal(*shape, of_leaf=False) for shape in shapes))
 
 
+def _tokens_apart(direction: Tensor, noise: Tensor, keep: int, generator: torch.Generator) -> Tensor:
+    """Tokens of which K lie along `direction` (B 1 C) and the others against it, so that all keep the same K: B N C.
+
+    Their cosines are about 0.7 and -0.7, but for one token of either kind, about 1 and -1: in bfloat16 too, relevance
+    has one lowest and one highest token, through which the gradient of a min-max normalisation goes.
+    """
+    B, N, _ = noise.shape
+    order = torch.rand(B, N, 1, generator=generator, device=noise.device).argsort(dim=1)
+    sign = torch.where(order < keep, 1.0, -1.0).to(noise)
+    extreme = (order == 0) | (order == N - 1)
+    return sign * direction + torch.where(extreme, 0.1, 1.0).to(noise) * noise
+
+
 def _scores(B: int, N: int, generator: torch.Generator) -> Tensor:
-    """A shuffled ramp from -2 to 2, B N: in no dtype do two scores meet at 0, where the kept half ends."""
+    """Shuffled scores that are different in bfloat16 too, up to N = 2048, so that all keep the same tokens: B N.
+
+    A half below zero and a half above, each from 2**-6 to 2**2 in equal steps of the exponent: bfloat16 has 128
+    numbers between two powers of two. The kept half ends at zero, where the gap is widest.
+    """
     order = torch.rand(B, N, generator=generator, device=generator.device).argsort(dim=-1)
-    return (2 * order + 1 - N) * (2 / N)
+    beside = order - (N - 1) / 2  # whole and a half, or whole and one of them zero
+    return beside.sign() * 2 ** (8 * beside.abs() / (N / 2) - 6)
 
 
 def _drop(results: Any) -> None:

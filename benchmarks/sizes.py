@@ -22,6 +22,12 @@ class Size:
         return f"B{self.B}-N{self.N}-K{self.K}-C{self.C}-M{self.M}"
 
     @property
+    def short(self) -> str:
+        """4x128x512 where the shape has a name, else as printed."""
+        known = {shape.batch(self.B): name for name, shape in SHAPES.items()}
+        return f"{self.B}x{known[self]}" if self in known else str(self)
+
+    @property
     def tokens(self) -> int:
         """Tokens of a batch, B N: what "tokens a second" counts."""
         return self.B * self.N

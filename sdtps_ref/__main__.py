@@ -11,6 +11,7 @@ COMMANDS = {
     "selftest": ("properties", "run the laws on planted faults and right variants"),
     "init": ("properties", "write an adapter to start from, and a test file, into your project"),
     "golden": ("golden", "generate the golden vectors, or check an implementation against them"),
+    "bench": ("benchmarks", "time implementations against each other and against the machine's limit"),
 }
 
 

@@ -1,0 +1,91 @@
+"""The table: one for each stage, size, dtype and device, a line for each implementation and mode."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from sdtps_ref.benchmarks import quantities
+from sdtps_ref.benchmarks.machine import Machine
+from sdtps_ref.benchmarks.measurement import Row
+
+COLUMNS = ("time", "tokens/s", "limit", "of limit", "launches", "traffic", "kernels", "memory", "operators")
+GPU_COLUMNS = ("host", "graph", "GPU kernels")
+
+LEGEND = (
+    "limit: max(least bytes / bandwidth, FLOPs / rate) + one launch, measured here and now.",
+    "launches, traffic, kernels: where the rest goes. Gaps between operators; bytes and FLOPs beyond the least;",
+    "operators slower than this machine can be. memory: at its peak, beyond weights and inputs.",
+)
+COMPILED_LEGEND = "compiled code is one piece: its operators are not seen, so nothing splits its time."
+
+
+def heading(row: Row) -> str:
+    """Stage, size, dtype and device."""
+    cell = row.cell
+    return f"{cell.stage}, {cell.size}, {cell.dtype}, {cell.device}"
+
+
+def values(row: Row) -> dict[str, str]:
+    """The cells of a line by column, as text; empty for a row that was refused."""
+    if row.times is None or row.limit is None:
+        return {}
+    whole, rest = row.times.seconds, row.beyond
+    return {
+        "time": quantities.seconds(whole),
+        "tokens/s": quantities.amount(row.tokens_per_second),
+        "limit": quantities.seconds(row.limit.seconds),
+        "of limit": quantities.share(row.fraction),
+        "launches": quantities.share(rest and rest.launches, whole),
+        "traffic": quantities.share(rest and rest.traffic, whole),
+        "kernels": quantities.share(rest and rest.kernels, whole),
+        "memory": quantities.size(row.peak_bytes),
+        "operators": "-" if row.counts is None else str(len(row.counts.operators)),
+        "host": quantities.seconds(row.times.host_seconds),
+        "graph": quantities.seconds(row.graph_seconds),
+        "GPU kernels": "-" if row.kernels is None else str(row.kernels),
+    }
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Rows of one heading. What has no time says why, in the place of it; `graph` says why in `remarks`."""
+    columns = COLUMNS + GPU_COLUMNS * any(row.cell.device.startswith("cuda") for row in rows)
+    drawn = Table(title=heading(rows[0]), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn.add_column("implementation", no_wrap=True)
+    drawn.add_column("mode", no_wrap=True)
+    for column in columns:
+        drawn.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        shown = values(row)
+        style = "red" if row.error else ""
+        drawn.add_row(row.cell.subject, row.cell.mode, *(shown.get(column, "-") for column in columns), style=style)
+    return drawn
+
+
+def remarks(rows: Sequence[Row]) -> list[Text]:
+    """A line for each refusal, error and CUDA graph that could not be had; each reason once."""
+    found: dict[str, Text] = {}
+    for row in rows:
+        cell = row.cell
+        if row.refusal:
+            found.setdefault(cell.subject + row.refusal, Text(f"  {cell.subject}: {row.refusal}", style="yellow"))
+        if row.error:
+            text = Text(f"  {cell.subject}, {cell.mode}: {row.error}", style="bold red")
+            found[f"{cell.subject} {cell.mode}"] = text
+        if row.graph_refusal:
+            said = f"  {cell.subject}, {cell.mode}: no CUDA graph: {row.graph_refusal}"
+            found.setdefault(said, Text(said, style="dim"))
+    return list(found.values())
+
+
+def machine_line(machine: Machine) -> str:
+    """What the limits were made of."""
+    measured = machine.to_json()
+    bytes_per_second, flops = measured["bytes_per_second"], measured["flops_per_second"]
+    assert isinstance(bytes_per_second, dict) and isinstance(flops, dict)
+    parts = [f"launch {quantities.seconds(machine.launch)}"]
+    if bytes_per_second:
+        slow, fast = min(bytes_per_second.values()), max(bytes_per_second.values())
+        parts.append(f"{quantities.amount(slow)}B/s to {quantities.amount(fast)}B/s, by working set")
+    parts += [f"{quantities.amount(rate)}FLOP/s in {dtype}" for dtype, rate in flops.items()]
+    return f"{machine.device}: {'; '.join(parts)}"

@@ -23,6 +23,7 @@ from sdtps_ref.benchmarks.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES, STAGES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 
+LEAST_WIDTH = 140  # columns of a file or pipe, which has no width of its own
 HISTORY = "sdtps_ref.benchmarks.history_commands"
 
 
@@ -36,6 +37,8 @@ def bench(arguments: list[str]) -> int:
         return _history(arguments[1:])
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = max(console.width, LEAST_WIDTH)
     try:
         plan = _plan(options)
         for file in (options.json, options.html):

@@ -76,12 +76,13 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Plain data; seconds, bytes, FLOPs."""
         itemsize = getattr(torch, self.cell.dtype).itemsize
-        plain: dict[str, Any] = asdict(replace(self.cell, size=self.cell.size)) | {"refusal": self.refusal}
+        plain: dict[str, Any] = asdict(self.cell) | {"refusal": self.refusal}
         if self.times is None or self.work is None or self.limit is None:
             return plain
         plain |= {
             "seconds": self.times.seconds,
             "host_seconds": self.times.host_seconds,
+            "spread": self.times.spread,
             "samples": list(self.times.device),
             "calls_per_sample": self.times.calls,
             "tokens_per_second": self.tokens_per_second,
@@ -133,17 +134,26 @@ def rows(
     if STAGE_METHODS[stage] not in provided(subject.implementation):
         yield from (Row(cell, f"offers no {STAGE_METHODS[stage]}") for cell in cells.values())
         return
-    refusal = admissions.refusal(subject, stage, size, dtype, device)
-    if refusal:
-        yield from (Row(cell, refusal) for cell in cells.values())
+    try:
+        refusal = admissions.refusal(subject, stage, size, dtype, device)
+        if refusal:
+            yield from (Row(cell, refusal) for cell in cells.values())
+            return
+        workload = make(subject.implementation, stage, size, dtype, device, rotated=terms.rotated)
+        extra = stage == "selection" and _has_extra(workload)
+    except Exception as error:  # a stranger's code, or no memory left: the other rows stand
+        yield from (Row(cell, _raised(error)) for cell in cells.values())
         return
-    workload = make(subject.implementation, stage, size, dtype, device, rotated=terms.rotated)
-    extra = stage == "selection" and _has_extra(workload)
     for mode, cell in cells.items():
         try:
-            yield _timed(cell, subject, workload, work(stage, mode, size, extra=extra), machine, terms)
-        except (RuntimeError, MemoryError) as error:  # torch's out-of-memory errors are RuntimeErrors
-            yield Row(cell, f"raised {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+            row = _timed(cell, subject, workload, work(stage, mode, size, extra=extra), machine, terms)
+        except Exception as error:
+            row = Row(cell, _raised(error))
+        yield row
+
+
+def _raised(error: Exception) -> str:
+    return f"raised {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
 
 
 def _timed(cell: Cell, subject: Subject, workload: Workload, owed: Work, machine: Machine, terms: Terms) -> Row:

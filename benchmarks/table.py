@@ -9,7 +9,7 @@ from sdtps_ref.benchmarks import quantities
 from sdtps_ref.benchmarks.machine import Machine
 from sdtps_ref.benchmarks.measurement import Row
 
-COLUMNS = ("time", "tokens/s", "limit", "of limit", "launches", "traffic", "kernels", "memory", "operators")
+COLUMNS = ("time", "+-", "tokens/s", "limit", "of limit", "launches", "traffic", "kernels", "memory", "operators")
 GPU_COLUMNS = ("host", "graph", "GPU kernels")
 
 LEGEND = (
@@ -33,6 +33,7 @@ def values(row: Row) -> dict[str, str]:
     whole, rest = row.times.seconds, row.beyond
     return {
         "time": quantities.seconds(whole),
+        "+-": quantities.share(row.times.spread),
         "tokens/s": quantities.amount(row.tokens_per_second),
         "limit": quantities.seconds(row.limit.seconds),
         "of limit": quantities.share(row.fraction),
@@ -51,7 +52,7 @@ def table(rows: Sequence[Row]) -> Table:
     """Rows of one heading. What has no time says why, in the place of it; `graph` says why in `remarks`."""
     columns = COLUMNS + GPU_COLUMNS * any(row.cell.device.startswith("cuda") for row in rows)
     drawn = Table(title=heading(rows[0]), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    drawn.add_column("implementation", no_wrap=True)
+    drawn.add_column("implementation", overflow="fold")  # gives way where the window is narrow
     drawn.add_column("mode", no_wrap=True)
     for column in columns:
         drawn.add_column(column, justify="right", no_wrap=True)

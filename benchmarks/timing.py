@@ -103,6 +103,12 @@ class Times:
         return statistics.median(self.host)
 
     @property
+    def spread(self) -> float:
+        """Half of the middle half of the samples, over the median: how much to believe the third digit."""
+        low, _, high = statistics.quantiles(self.device, n=4)
+        return (high - low) / 2 / self.seconds
+
+    @property
     def least(self) -> float:
         """The shortest time of a call: what the machine can do when nothing else is in its way."""
         return min(self.device)

@@ -1,0 +1,49 @@
+"""A run as one page of HTML that needs nothing beside it: tables, plots, and what they were measured on."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from sdtps_ref.benchmarks import plots, quantities, table
+from sdtps_ref.benchmarks.environment import NO_GPU, why_no_gpu
+from sdtps_ref.benchmarks.measurement import Row
+
+TEMPLATE = "page.html.jinja"
+
+
+def page(rows: Sequence[Row], record: dict[str, Any]) -> str:
+    """The page of `rows`; record: what `running.record` made of them."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(quantities=quantities)
+    template = environment.from_string((files("sdtps_ref.benchmarks") / TEMPLATE).read_text(encoding="utf-8"))
+    return template.render(
+        record=record,
+        sections=[_section(together) for together in _together(rows)],
+        columns=table.COLUMNS + table.GPU_COLUMNS,
+        gpu_columns=table.GPU_COLUMNS,
+        legend=[*table.LEGEND, table.COMPILED_LEGEND],
+        no_gpu=why_no_gpu(),
+        short_no_gpu=NO_GPU.partition(":")[0] if why_no_gpu() else "",
+    )
+
+
+def _together(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one stage, dtype and device: they share a plot."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.cell.device, row.cell.stage, row.cell.dtype), []).append(row)
+    return list(groups.values())
+
+
+def _section(rows: list[Row]) -> dict[str, Any]:
+    first = rows[0].cell
+    timed = any(row.times is not None for row in rows)
+    return {
+        "title": f"{first.stage}, {first.dtype}, {first.device}",
+        "plot": Markup(plots.time_against_size(rows)) if timed else None,
+        "rows": [{"row": row, "values": table.values(row)} for row in rows],
+        "remarks": [remark.plain.strip() for remark in table.remarks(rows)],
+    }

@@ -1,0 +1,84 @@
+"""Time against size with the machine's limit drawn in, as SVG to be put into a page."""
+
+import io
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from sdtps_ref.benchmarks import quantities
+from sdtps_ref.benchmarks.measurement import Row
+from sdtps_ref.benchmarks.sizes import Size
+from sdtps_ref.benchmarks.workloads import MODES
+
+# Okabe and Ito's, which the colour-blind can tell apart, and a mark for each, for print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+LIMIT = "#b8b8b8"
+
+
+def time_against_size(rows: Sequence[Row]) -> str:
+    """One stage in one dtype on one device: a panel for each mode, sizes from least work to most. SVG text.
+
+    The grey area below the limit is out of the machine's reach. Rows without a time are left out.
+    """
+    timed = [row for row in rows if row.times is not None]
+    modes = [mode for mode in MODES if any(row.cell.mode == mode for row in timed)]
+    figure = Figure(figsize=(3.6 * len(modes), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
+    sizes = _by_work(timed)
+    names = list(dict.fromkeys(row.cell.subject for row in timed))
+    for panel, mode in zip(panels, modes, strict=True):
+        _panel(panel, [row for row in timed if row.cell.mode == mode], sizes, names)
+        panel.set_title(mode, fontsize=10)
+    panels[0].set_ylabel("time of a call")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=9)
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None})
+    text = written.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _panel(panel: Axes, rows: list[Row], sizes: list[Size], names: list[str]) -> None:
+    places = {size: place for place, size in enumerate(sizes)}
+    limits = sorted({places[row.cell.size]: row.limit.seconds for row in rows if row.limit is not None}.items())
+    across, heights = zip(*limits, strict=True)
+    panel.set_yscale("log")
+    panel.plot(
+        across, heights, color="#707070", linestyle="--", marker="_", markersize=14, label="limit of the machine"
+    )
+    for row_name, colour, mark in zip(names, _cycled(COLOURS, names), _cycled(MARKS, names), strict=True):
+        own = sorted((places[row.cell.size], row.times) for row in rows if row.cell.subject == row_name and row.times)
+        if not own:
+            continue
+        xs, medians = [place for place, _ in own], [times.seconds for _, times in own]
+        reach = [
+            [median - times.least for median, (_, times) in zip(medians, own, strict=True)],
+            [max(times.device) - median for median, (_, times) in zip(medians, own, strict=True)],
+        ]
+        panel.errorbar(xs, medians, yerr=reach, color=colour, marker=mark, markersize=5, capsize=2, label=row_name)
+    lowest = min(heights) / 2
+    panel.fill_between(across, heights, lowest, color=LIMIT, alpha=0.35, linewidth=0)
+    panel.set_ylim(bottom=lowest)
+    panel.set_xlim(-0.4, len(sizes) - 0.6)
+    panel.set_xticks(
+        range(len(sizes)), [size.short for size in sizes], rotation=60 if len(sizes) > 3 else 0, fontsize=8
+    )
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: quantities.seconds(value)))
+    panel.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    panel.tick_params(axis="y", labelsize=8)
+    panel.grid(axis="y", which="major", color="#e4e4e4", linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _by_work(rows: Sequence[Row]) -> list[Size]:
+    """The sizes, least bytes first."""
+    least = {row.cell.size: row.work.elements for row in rows if row.work is not None}
+    return sorted(least, key=lambda size: least[size])
+
+
+def _cycled(values: tuple[str, ...], names: Sequence[str]) -> list[str]:
+    return [values[place % len(values)] for place in range(len(names))]

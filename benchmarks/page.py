@@ -44,6 +44,6 @@ def _section(rows: list[Row]) -> dict[str, Any]:
     return {
         "title": f"{first.stage}, {first.dtype}, {first.device}",
         "plot": Markup(plots.time_against_size(rows)) if timed else None,
-        "rows": [{"row": row, "values": table.values(row)} for row in rows],
+        "lines": [{"row": row, "shown": table.values(row)} for row in table.shortened(rows)],
         "remarks": [remark.plain.strip() for remark in table.remarks(rows)],
     }

@@ -1,6 +1,7 @@
 """The table: one for each stage, size, dtype and device, a line for each implementation and mode."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.table import Table
 from rich.text import Text
@@ -49,18 +50,30 @@ def values(row: Row) -> dict[str, str]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Rows of one heading. What has no time says why, in the place of it; `graph` says why in `remarks`."""
+    """Rows of one heading; `remarks` says below why something has no time, or no CUDA graph."""
     columns = COLUMNS + GPU_COLUMNS * any(row.cell.device.startswith("cuda") for row in rows)
     drawn = Table(title=heading(rows[0]), title_justify="left", title_style="bold", box=None, pad_edge=False)
     drawn.add_column("implementation", overflow="fold")  # gives way where the window is narrow
     drawn.add_column("mode", no_wrap=True)
     for column in columns:
         drawn.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        shown = values(row)
-        style = "red" if row.error else ""
-        drawn.add_row(row.cell.subject, row.cell.mode, *(shown.get(column, "-") for column in columns), style=style)
+    for row in shortened(rows):
+        shown = values(row) or {"time": "refused" if row.refusal.startswith("refused") else "not timed"}
+        style = "red" if row.error else "" if row.times else "yellow"
+        mode = row.cell.mode if row.times else "any"
+        drawn.add_row(row.cell.subject, mode, *(shown.get(column, "-") for column in columns), style=style)
     return drawn
+
+
+def shortened(rows: Sequence[Row]) -> list[Row]:
+    """The rows, but what has no time in any mode for one reason only once."""
+    found: dict[object, Row] = {}
+    for row in rows:
+        key: object = row.cell
+        if row.times is None:
+            key = (replace(row.cell, mode=""), row.refusal)
+        found.setdefault(key, row)
+    return list(found.values())
 
 
 def remarks(rows: Sequence[Row]) -> list[Text]:

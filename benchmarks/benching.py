@@ -136,8 +136,8 @@ def _measured(plan: Plan, console: Console) -> tuple[list[Row], dict[str, Machin
     for device in plan.devices:
         given = environment.environment(device)
         console.print(
-            f"{given['device_name']}, torch {given['torch']}, {given['threads']} threads, TF32 "
-            f"{'on' if given['tf32'] else 'off'}",
+            f"{given['device_name']}, torch {given['torch']}, {given['threads']} thread{'s' * (given['threads'] > 1)}, "
+            f"TF32 {'on' if given['tf32'] else 'off'}",
             soft_wrap=True,
         )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -29,6 +29,10 @@ def time_against_size(rows: Sequence[Row]) -> str:
     panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
     sizes = _by_work(timed)
     names = list(dict.fromkeys(row.cell.subject for row in timed))
+    low = min(row.limit.seconds for row in timed if row.limit is not None) / 2
+    high = 2 * max(row.times.seconds for row in timed if row.times is not None)
+    panels[0].set_yscale("log")
+    panels[0].set_ylim(low, high)  # of all panels: they share it
     for panel, mode in zip(panels, modes, strict=True):
         _panel(panel, [row for row in timed if row.cell.mode == mode], sizes, names)
         panel.set_title(mode, fontsize=10)
@@ -45,7 +49,6 @@ def _panel(panel: Axes, rows: list[Row], sizes: list[Size], names: list[str]) ->
     places = {size: place for place, size in enumerate(sizes)}
     limits = sorted({places[row.cell.size]: row.limit.seconds for row in rows if row.limit is not None}.items())
     across, heights = zip(*limits, strict=True)
-    panel.set_yscale("log")
     panel.plot(
         across, heights, color="#707070", linestyle="--", marker="_", markersize=14, label="limit of the machine"
     )
@@ -54,14 +57,13 @@ def _panel(panel: Axes, rows: list[Row], sizes: list[Size], names: list[str]) ->
         if not own:
             continue
         xs, medians = [place for place, _ in own], [times.seconds for _, times in own]
+        middle = [times.middle_half for _, times in own]
         reach = [
-            [median - times.least for median, (_, times) in zip(medians, own, strict=True)],
-            [max(times.device) - median for median, (_, times) in zip(medians, own, strict=True)],
+            [max(0.0, median - low) for median, (low, _) in zip(medians, middle, strict=True)],
+            [max(0.0, high - median) for median, (_, high) in zip(medians, middle, strict=True)],
         ]
         panel.errorbar(xs, medians, yerr=reach, color=colour, marker=mark, markersize=5, capsize=2, label=row_name)
-    lowest = min(heights) / 2
-    panel.fill_between(across, heights, lowest, color=LIMIT, alpha=0.35, linewidth=0)
-    panel.set_ylim(bottom=lowest)
+    panel.fill_between(across, heights, panel.get_ylim()[0], color=LIMIT, alpha=0.35, linewidth=0)
     panel.set_xlim(-0.4, len(sizes) - 0.6)
     panel.set_xticks(
         range(len(sizes)), [size.short for size in sizes], rotation=60 if len(sizes) > 3 else 0, fontsize=8

@@ -14,9 +14,10 @@ COLUMNS = ("time", "+-", "tokens/s", "limit", "of limit", "launches", "traffic",
 GPU_COLUMNS = ("host", "graph", "GPU kernels")
 
 LEGEND = (
+    "time: the median of the samples; +-: half the width of their middle half.",
     "limit: max(least bytes / bandwidth, FLOPs / rate) + one launch, measured here and now.",
-    "launches, traffic, kernels: where the rest goes. Gaps between operators; bytes and FLOPs beyond the least;",
-    "operators slower than this machine can be. memory: at its peak, beyond weights and inputs.",
+    "launches, traffic, kernels: the rest. Gaps between operators, bytes and FLOPs beyond the least, slow operators.",
+    "memory: at its peak, beyond weights and inputs.",
 )
 COMPILED_LEGEND = "compiled code is one piece: its operators are not seen, so nothing splits its time."
 

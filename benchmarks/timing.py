@@ -103,9 +103,15 @@ class Times:
         return statistics.median(self.host)
 
     @property
+    def middle_half(self) -> tuple[float, float]:
+        """Where the middle half of the samples begins and ends."""
+        low, _, high = statistics.quantiles(self.device, n=4, method="inclusive")
+        return low, high
+
+    @property
     def spread(self) -> float:
-        """Half of the middle half of the samples, over the median: how much to believe the third digit."""
-        low, _, high = statistics.quantiles(self.device, n=4)
+        """Half of the width of the middle half, over the median: which digits to believe."""
+        low, high = self.middle_half
         return (high - low) / 2 / self.seconds
 
     @property

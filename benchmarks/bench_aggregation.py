@@ -1,0 +1,8 @@
+"""Times of the aggregation stage: `pytest benchmarks --benchmark-only`; `benchmarks/conftest.py` has the options."""
+
+from collections.abc import Callable
+
+
+def bench_aggregation(measured: Callable[[str], None]) -> None:
+    """Certified, then timed against the machine's limit: in each mode, for each implementation."""
+    measured("aggregation")

@@ -1,0 +1,84 @@
+"""Options and fixtures of the pytest benchmarks: who is timed, at which sizes, on which devices.
+
+pytest benchmarks --benchmark-only                                  everyday: seconds
+pytest benchmarks --benchmark-only --bench-size published           every size of the papers: hours on a CPU
+pytest benchmarks --benchmark-only --bench-target mine.py:Mine --bench-dtype bfloat16 --bench-compile
+pytest benchmarks --benchmark-json FILE                             with environment, limit and counts of each
+"""
+
+from typing import Any
+
+import pytest
+
+from sdtps_ref.benchmarks.admission import Admissions
+from sdtps_ref.benchmarks.environment import why_no_gpu
+from sdtps_ref.benchmarks.implementations import Subject, bundled, compiled, from_target
+from sdtps_ref.benchmarks.machine import Machine, machine
+from sdtps_ref.benchmarks.sizes import EVERYDAY, sizes_named
+from sdtps_ref.benchmarks.workloads import DTYPES, MODES
+from sdtps_ref.errors import SDTPSError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Nothing is read from the environment."""
+    group = parser.getgroup("sdtps benchmarks")
+    group.addoption("--bench-target", action="append", default=[], metavar="TARGET", help="time it too, if certified")
+    group.addoption("--bench-size", action="append", default=[], metavar="SIZE", help="as `sdtps bench --size`")
+    group.addoption("--bench-dtype", action="append", default=[], choices=DTYPES, help="(default: float32)")
+    group.addoption("--bench-compile", action="store_true", help="each through torch.compile as well")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The cells of a benchmark: one for each subject, mode, size, dtype and device."""
+    if "subject" not in metafunc.fixturenames:
+        return
+    option = metafunc.config.getoption
+    try:
+        eager = [subject for subject in bundled().values() if not subject.compiled]
+        eager += [from_target(target) for target in option("--bench-target")]
+        sizes = [size for name in option("--bench-size") for size in sizes_named(name)] or EVERYDAY[:1]
+    except SDTPSError as error:
+        raise pytest.UsageError(str(error)) from error
+    subjects = eager + [compiled(subject) for subject in eager if option("--bench-compile")]
+    metafunc.parametrize("subject", subjects, ids=lambda subject: subject.name.replace(", ", "-"))
+    metafunc.parametrize("mode", MODES)
+    metafunc.parametrize("size", sizes, ids=str)
+    metafunc.parametrize("dtype", option("--bench-dtype") or DTYPES[:1])
+    metafunc.parametrize("device", ["cpu", "cuda"])
+
+
+@pytest.fixture(scope="session")
+def admissions() -> Admissions:
+    """One for the session: everyone is certified once."""
+    return Admissions()
+
+
+@pytest.fixture(scope="session")
+def machines() -> dict[str, Machine]:
+    """Measured once for the session."""
+    return {}
+
+
+@pytest.fixture
+def measured(
+    benchmark: Any,
+    subject: Subject,
+    mode: str,
+    size: Any,
+    dtype: str,
+    device: str,
+    admissions: Admissions,
+    machines: dict[str, Machine],
+) -> Any:
+    """Time one stage with pytest-benchmark's own rounds, and put what belongs to the time into extra_info."""
+    from sdtps_ref.benchmarks.pytest_timing import time_stage
+
+    if device == "cuda" and why_no_gpu():
+        pytest.skip(why_no_gpu())
+    if device not in machines:
+        machines[device] = machine(device)
+
+    def run(stage: str) -> None:
+        time_stage(benchmark, subject, stage, mode, size, dtype, machines[device], admissions)
+
+    return run

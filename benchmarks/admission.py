@@ -13,11 +13,12 @@ from sdtps_ref.benchmarks.sizes import Size
 from sdtps_ref.benchmarks.workloads import TAU
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Certificate
-from sdtps_ref.properties.certify import Trial, check_implementation
+from sdtps_ref.properties.certify import check_implementation
 from sdtps_ref.properties.contract import provided
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.law import Violation, all_laws
 from sdtps_ref.properties.probe import SubjectError
+from sdtps_ref.properties.trial import Trial
 
 COMPILED = "runtime.compiled_equals_eager"
 WITHOUT_NOISE = "noise.is_absent_in_eval"

@@ -1,9 +1,10 @@
 """Options and fixtures of the pytest benchmarks: who is timed, at which sizes, on which devices.
 
-pytest benchmarks --benchmark-only                                  everyday: seconds
-pytest benchmarks --benchmark-only --bench-size published           every size of the papers: hours on a CPU
-pytest benchmarks --benchmark-only --bench-target mine.py:Mine --bench-dtype bfloat16 --bench-compile
-pytest benchmarks --benchmark-json FILE                             with environment, limit and counts of each
+pytest benchmarks --benchmark-only                           everyday: a few seconds, once it is certified
+pytest benchmarks --benchmark-only --bench-size published    every size of the papers: hours on a CPU
+pytest benchmarks --benchmark-only --bench-size 64x196x512 --bench-dtype bfloat16 --bench-compile
+pytest benchmarks --benchmark-only --bench-target mine.py:Mine --bench-reference subtract --bench-reference log
+pytest benchmarks --benchmark-json FILE                      with environment, limit and counts of each
 """
 
 from typing import Any
@@ -14,15 +15,21 @@ from sdtps_ref.benchmarks.admission import Admissions
 from sdtps_ref.benchmarks.environment import why_no_gpu
 from sdtps_ref.benchmarks.implementations import Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.machine import Machine, machine
+from sdtps_ref.benchmarks.pytest_timing import time_stage
 from sdtps_ref.benchmarks.sizes import EVERYDAY, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import SDTPSError
+
+MASKS = ("subtract", "log")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Nothing is read from the environment."""
     group = parser.getgroup("sdtps benchmarks")
     group.addoption("--bench-target", action="append", default=[], metavar="TARGET", help="time it too, if certified")
+    group.addoption(
+        "--bench-reference", action="append", default=[], choices=MASKS, help="the reference with this mask (log)"
+    )
     group.addoption("--bench-size", action="append", default=[], metavar="SIZE", help="as `sdtps bench --size`")
     group.addoption("--bench-dtype", action="append", default=[], choices=DTYPES, help="(default: float32)")
     group.addoption("--bench-compile", action="store_true", help="each through torch.compile as well")
@@ -34,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     option = metafunc.config.getoption
     try:
-        eager = [subject for subject in bundled().values() if not subject.compiled]
+        eager = [bundled()[f"reference, {mask}"] for mask in option("--bench-reference") or ["log"]]
         eager += [from_target(target) for target in option("--bench-target")]
         sizes = [size for name in option("--bench-size") for size in sizes_named(name)] or EVERYDAY[:1]
     except SDTPSError as error:
@@ -71,8 +78,6 @@ def measured(
     machines: dict[str, Machine],
 ) -> Any:
     """Time one stage with pytest-benchmark's own rounds, and put what belongs to the time into extra_info."""
-    from sdtps_ref.benchmarks.pytest_timing import time_stage
-
     if device == "cuda" and why_no_gpu():
         pytest.skip(why_no_gpu())
     if device not in machines:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -67,6 +67,7 @@ def _allow_repeated_backward() -> None:
         config.donated_buffer = False
 
 
+@cache
 def compiled(subject: Subject) -> Subject:
     """The same through torch.compile."""
     return Subject(
@@ -74,12 +75,14 @@ def compiled(subject: Subject) -> Subject:
     )
 
 
+@cache
 def bundled() -> dict[str, Subject]:
     """The reference with the published mask and with the log mask, each also compiled."""
     eager = [Subject("reference, subtract", Reference("subtract")), Subject("reference, log", Reference("log"))]
     return {subject.name: subject for subject in (*eager, *map(compiled, eager))}
 
 
+@cache  # the same object every time: it is certified once
 def from_target(target: str) -> Subject:
     """What `target` names, as `sdtps certify` would load it. Raises TargetError."""
     return Subject(target, resolve(target).implementation, target=target)

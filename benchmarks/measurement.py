@@ -1,6 +1,6 @@
 """One row of the table: a stage of an implementation in one mode, timed where it may be, with all that goes with it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from sdtps_ref.benchmarks.implementations import STAGE_METHODS, Subject
 from sdtps_ref.benchmarks.limits import Work, work
 from sdtps_ref.benchmarks.machine import Limit, Machine
 from sdtps_ref.benchmarks.sizes import Size
-from sdtps_ref.benchmarks.timing import LEAST_SECONDS, Times, measure
+from sdtps_ref.benchmarks.timing import LEAST_SECONDS, Call, Times, measure
 from sdtps_ref.benchmarks.workloads import Workload, make
 from sdtps_ref.properties.contract import provided
 
@@ -176,7 +176,7 @@ def _timed(cell: Cell, subject: Subject, workload: Workload, owed: Work, machine
     return replace(row, beyond=beyond(times.seconds, limit, waited, floor(counts, machine, cell.dtype)))
 
 
-def _on_gpu(row: Row, call: Callable[[], None], machine: Machine, terms: Terms) -> Row:
+def _on_gpu(row: Row, call: Call, machine: Machine, terms: Terms) -> Row:
     assert row.times is not None and row.limit is not None
     ran = gpu.kernels(call)
     peak = gpu.peak_bytes(call)
@@ -193,7 +193,7 @@ def _on_gpu(row: Row, call: Callable[[], None], machine: Machine, terms: Terms) 
     )
 
 
-def _times(calls: list[Callable[[], None]], machine: Machine, terms: Terms) -> Times:
+def _times(calls: Sequence[Call], machine: Machine, terms: Terms) -> Times:
     least = LEAST_SECONDS[machine.kind]
     return measure(calls, machine.watch, least_seconds=least, samples=terms.samples, most_seconds=terms.most_seconds)
 

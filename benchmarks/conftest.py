@@ -21,6 +21,7 @@ from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import SDTPSError
 
 MASKS = ("subtract", "log")
+OPTIONS = ("target", "reference", "size", "dtype", "compile")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,18 +40,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The cells of a benchmark: one for each subject, mode, size, dtype and device."""
     if "subject" not in metafunc.fixturenames:
         return
-    option = metafunc.config.getoption
+    # pytest --pyargs loads this file too late for its options to exist, and then the defaults hold.
+    given = {name: metafunc.config.getoption(f"--bench-{name}", []) for name in OPTIONS}
     try:
-        eager = [bundled()[f"reference, {mask}"] for mask in option("--bench-reference") or ["log"]]
-        eager += [from_target(target) for target in option("--bench-target")]
-        sizes = [size for name in option("--bench-size") for size in sizes_named(name)] or EVERYDAY[:1]
+        eager = [bundled()[f"reference, {mask}"] for mask in given["reference"] or ["log"]]
+        eager += [from_target(target) for target in given["target"]]
+        sizes = [size for name in given["size"] for size in sizes_named(name)] or EVERYDAY[:1]
     except SDTPSError as error:
         raise pytest.UsageError(str(error)) from error
-    subjects = eager + [compiled(subject) for subject in eager if option("--bench-compile")]
+    subjects = eager + [compiled(subject) for subject in eager if given["compile"]]
     metafunc.parametrize("subject", subjects, ids=lambda subject: subject.name.replace(", ", "-"))
     metafunc.parametrize("mode", MODES)
     metafunc.parametrize("size", sizes, ids=str)
-    metafunc.parametrize("dtype", option("--bench-dtype") or DTYPES[:1])
+    metafunc.parametrize("dtype", given["dtype"] or DTYPES[:1])
     metafunc.parametrize("device", ["cpu", "cuda"])
 
 

@@ -1,7 +1,7 @@
 """The table: one for each stage, size, dtype and device, a line for each implementation and mode."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from rich.table import Table
 from rich.text import Text
@@ -32,16 +32,17 @@ def values(row: Row) -> dict[str, str]:
     """The cells of a line by column, as text; empty for a row that was refused."""
     if row.times is None or row.limit is None:
         return {}
-    whole, rest = row.times.seconds, row.beyond
+    whole = row.times.seconds
+    rest = {} if row.beyond is None else asdict(row.beyond)
     return {
         "time": quantities.seconds(whole),
         "+-": quantities.share(row.times.spread),
         "tokens/s": quantities.amount(row.tokens_per_second),
         "limit": quantities.seconds(row.limit.seconds),
         "of limit": quantities.share(row.fraction),
-        "launches": quantities.share(rest and rest.launches, whole),
-        "traffic": quantities.share(rest and rest.traffic, whole),
-        "kernels": quantities.share(rest and rest.kernels, whole),
+        "launches": quantities.share(rest.get("launches"), whole),
+        "traffic": quantities.share(rest.get("traffic"), whole),
+        "kernels": quantities.share(rest.get("kernels"), whole),
         "memory": quantities.size(row.peak_bytes),
         "operators": "-" if row.counts is None else str(len(row.counts.operators)),
         "host": quantities.seconds(row.times.host_seconds),

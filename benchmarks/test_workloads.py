@@ -119,14 +119,19 @@ def test_each_mode_runs_its_own_work(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_inputs_are_rotated(mode: str) -> None:
-    """Each turn has tokens of its own, and there is a call for each."""
+def test_inputs_are_rotated(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each turn has tokens of its own, and a call of its own that runs on them."""
     workload = workloads.make(Reference("log"), "selection", SMALL, "float32", "cpu", rotated=3)
+    turns: list[int] = []
+    right = Workload.forward
+    monkeypatch.setattr(Workload, "forward", lambda self, turn=0: (turns.append(turn), right(self, turn))[1])
 
-    calls = workload.calls(mode)
+    for call in workload.calls(mode):
+        call()
 
     first = {float(given.arguments[0].detach().flatten()[0]) for given in workload.inputs}
-    assert len(first) == len(calls) == 3
+    assert len(first) == 3
+    assert turns == [0, 1, 2]
 
 
 def test_the_same_inputs_and_weights_every_time_and_for_everyone() -> None:

@@ -134,15 +134,15 @@ def _inputs(stage: str, size: Size, dtype: torch.dtype, device: str, seed: int) 
     if stage == "multimodal":
         alike = normal(B, 1, C, of_leaf=False)
         features = {name: (alike[:, 0] + 0.3 * normal(B, C, of_leaf=False)).requires_grad_() for name in MODALITIES}
-        tokens = {
+        apart = {
             name: _tokens_apart(alike, normal(B, N, C, of_leaf=False), K, generator).requires_grad_()
             for name in MODALITIES
         }
         cotangents = tuple(normal(B, M + 1, C, of_leaf=False) for _ in MODALITIES)
-        return Inputs((tokens, features), (*tokens.values(), *features.values()), cotangents)
+        return Inputs((apart, features), (*apart.values(), *features.values()), cotangents)
     if stage == "aggregation":
-        tokens, decision = normal(B, K, C), torch.ones(B, K, dtype=dtype, device=device, requires_grad=True)
-        return Inputs((tokens, decision), (tokens, decision), (normal(B, M, C, of_leaf=False),))
+        kept, decision = normal(B, K, C), torch.ones(B, K, dtype=dtype, device=device, requires_grad=True)
+        return Inputs((kept, decision), (kept, decision), (normal(B, M, C, of_leaf=False),))
     tokens = normal(B, N, C)
     score = _scores(B, N, generator).to(dtype).requires_grad_()
     shapes = ((B, K, C), (B, N)) if stage == "selection" else ((B, M, C),)

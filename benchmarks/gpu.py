@@ -53,7 +53,8 @@ def peak_bytes(call: Call, cuda: Any = torch.cuda) -> int:
 def replayed(call: Call, mode: str, cuda: Any = torch.cuda) -> tuple[Call | None, str]:
     """The call captured as a CUDA graph, to replay; or None and why, in one line.
 
-    What asks a value of the GPU while it runs (a check for NaN, say) cannot be captured. Every replay draws new
+    What asks a value of the GPU while it runs (a check for NaN, say) cannot be captured, and is found out before it
+    is tried: a capture that fails halfway can leave the random generator unusable. Every replay draws new
     noise: torch gives the graph a fresh offset into the generator.
     """
     if mode == "backward":
@@ -66,9 +67,20 @@ def replayed(call: Call, mode: str, cuda: Any = torch.cuda) -> tuple[Call | None
             for _ in range(3):
                 call()
         cuda.current_stream().wait_stream(aside)
+        _must_not_wait(call, cuda)
         with cuda.graph(graph):
             call()
     except Exception as error:  # whatever it is, there is no graph, and the other columns stand
         cuda.synchronize()
         return None, (str(error).strip() or type(error).__name__).splitlines()[0]
     return graph.replay, ""
+
+
+def _must_not_wait(call: Call, cuda: Any) -> None:
+    """Raises RuntimeError if the call makes the host wait for the GPU; torch watches for that when asked."""
+    was = cuda.get_sync_debug_mode()
+    cuda.set_sync_debug_mode("error")
+    try:
+        call()
+    finally:
+        cuda.set_sync_debug_mode(was)

@@ -18,7 +18,7 @@ class PretendCuda:
 
     def __init__(self, captures: bool = True) -> None:
         self.log: list[str] = []
-        self.captures, self.capturing = captures, False
+        self.captures, self.watched = captures, 0
         self.allocated = self.peak = 1000
 
     def note(self, name: str) -> None:
@@ -28,6 +28,15 @@ class PretendCuda:
     def synchronize(self) -> None:
         """Wait."""
         self.note("synchronize")
+
+    def get_sync_debug_mode(self) -> int:
+        """Whether torch watches for calls that make the host wait: 0 for no, 2 for an error."""
+        return self.watched
+
+    def set_sync_debug_mode(self, mode: Any) -> None:
+        """Begin or end."""
+        self.watched = 2 if mode == "error" else mode
+        self.note("watch" if self.watched else "watch no more")
 
     def memory_allocated(self) -> int:
         """Bytes now."""
@@ -64,14 +73,12 @@ class PretendCuda:
     def graph(self, graph: Any) -> Iterator[None]:
         """Capture."""
         self.note("capture")
-        self.capturing = True
         yield
-        self.capturing = False
 
     def call(self) -> None:
-        """Work; it asks for a value if it cannot be captured."""
-        if self.capturing and not self.captures:
-            raise RuntimeError("operation not permitted when stream is capturing\nmore lines")
+        """Work; it waits for a value if it cannot be captured."""
+        if self.watched and not self.captures:
+            raise RuntimeError("called a synchronizing CUDA operation\nmore lines")
         self.note("call")
 
 
@@ -84,13 +91,14 @@ def test_a_graph_is_captured_after_a_warm_up_on_a_stream_of_its_own() -> None:
     assert why == ""
     assert replay is not None
     replay()
-    expected = ["aside waits", "aside", *["call"] * 3, "back", "usual waits", "capture", "call", "replay"]
+    warm_up = ["aside waits", "aside", *["call"] * 3, "back", "usual waits"]
+    expected = [*warm_up, "watch", "call", "watch no more", "capture", "call", "replay"]
     assert expected == cuda.log
 
 
 @pytest.mark.parametrize(
     ("mode", "captures", "expected"),
-    [("forward", False, "operation not permitted when stream is capturing"), ("backward", True, gpu.NOT_REPLAYED)],
+    [("forward", False, "called a synchronizing CUDA operation"), ("backward", True, gpu.NOT_REPLAYED)],
 )
 def test_what_cannot_be_captured_says_why_in_one_line(mode: str, captures: bool, expected: str) -> None:
     """The other columns stand."""
@@ -100,6 +108,8 @@ def test_what_cannot_be_captured_says_why_in_one_line(mode: str, captures: bool,
 
     assert replay is None
     assert expected == why
+    assert "capture" not in cuda.log
+    assert cuda.watched == 0
 
 
 def test_peak_memory_is_beyond_what_was_held_before() -> None:

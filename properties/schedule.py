@@ -44,7 +44,8 @@ def run_laws(
         while waiting or running:
             for law in [law for law in waiting.values() if results.keys() >= set(law.depends)]:
                 if settled := excused(law):
-                    take(waiting.pop(law.id) and settled)
+                    del waiting[law.id]
+                    take(settled)
                 elif free:
                     venue = free.pop()
                     running[pool.submit(venue.tried, waiting.pop(law.id), pack(results))] = venue

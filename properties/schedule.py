@@ -42,7 +42,7 @@ def run_laws(
     pool = ThreadPoolExecutor(len(venues))
     try:
         while waiting or running:
-            for law in [law for law in waiting.values() if results.keys() >= set(law.depends)]:
+            for law in [law for law in waiting.values() if results.keys() >= _needed(law, laws)]:
                 if settled := excused(law):
                     del waiting[law.id]
                     take(settled)
@@ -54,3 +54,10 @@ def run_laws(
                 take(done.result())
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _needed(law: Law, laws: Mapping[str, Law]) -> set[str]:
+    """What `law` must wait for: what it rests on, and, so that equal seeds try equal cases, what lets it be packed."""
+    order = list(laws)
+    waits = EARLY in laws and order.index(law.id) > order.index(EARLY)
+    return {*law.depends, *[EARLY] * waits}

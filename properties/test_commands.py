@@ -167,3 +167,44 @@ def test_laws_and_explain_tell_all() -> None:
     assert "decision.forward_is_hard" in listed and "SHOULD" in listed
     for part in ("Claim: ", "Why: ", "Breaks when: ", "Remedy: "):
         assert part in explained
+
+
+def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path) -> None:
+    """The same statuses, examples and classes, whether laws are tried one by one or two at a time."""
+    records = []
+    for jobs in ("1", "2"):
+        path = tmp_path / f"{jobs}.json"
+        done = sdtps(
+            "certify", f"{module}:Mine", "--law", "decision", "--law", "symmetry", "--jobs", jobs, "--json", str(path)
+        )
+        assert done.returncode == 0, done.stdout
+        records.append(json.loads(path.read_text()))
+
+    one, two = ([(r["id"], r["status"], r["examples"], r["classes"]) for r in record["laws"]] for record in records)
+    assert one == two
+
+
+def test_what_takes_its_process_down_leaves_a_certificate(tmp_path: Path) -> None:
+    """Exit status 1, every law with its status, no traceback of ours; and the laws that it does not disturb passed."""
+    (tmp_path / "mine.py").write_text(
+        RIGHT
+        + """
+import os
+
+class Deadly(Mine):
+    def soft(self, *a):
+        os.abort()
+    def pipeline(self, **sizes):
+        raise NotImplementedError
+"""
+    )
+
+    done = sdtps(
+        "certify", "mine.py:Deadly", "--law", "aggregation", "--law", "decision", "--json", "c.json", cwd=tmp_path
+    )
+
+    record = json.loads((tmp_path / "c.json").read_text())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "the process died of SIGABRT, in soft (mine.py, line " in done.stdout
+    assert done.returncode == {"refused": 1, "error": 2}[record["verdict"]]
+    assert {law["status"] for law in record["laws"]} <= {"error", "blocked", "skipped", "passed"}

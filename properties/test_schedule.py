@@ -6,8 +6,8 @@ import time
 import pytest
 
 from sdtps_ref.properties.certificate import LawResult
-from sdtps_ref.properties.law import Law, all_laws
-from sdtps_ref.properties.schedule import run_laws
+from sdtps_ref.properties.law import EARLY, Law, all_laws
+from sdtps_ref.properties.schedule import PACK, run_laws
 from sdtps_ref.properties.terms import PROFILES, Terms
 from sdtps_ref.properties.venue import About
 
@@ -53,6 +53,23 @@ def test_every_law_once_and_after_what_it_rests_on(jobs: int) -> None:
     assert sorted(order) == sorted(announced) == sorted(all_laws())
     assert all(order.index(base) < order.index(law.id) for law in all_laws().values() for base in law.depends)
     assert Watched.most == jobs
+
+
+def test_what_is_packed_does_not_depend_on_who_is_first() -> None:
+    """With any number of venues, every law after the one that lets examples be packed has its result."""
+    packed = {jobs: dict[str, int]() for jobs in (1, 3)}
+
+    class Remembering(Watched):
+        def tried(self, law: Law, pack: int) -> LawResult:
+            packed[jobs][law.id] = pack
+            time.sleep(0.02 if law.id == EARLY else 0)
+            return LawResult(law.id, law.level, "passed")
+
+    for jobs in packed:
+        run_laws(all_laws(), [Remembering([]) for _ in range(jobs)], {}, lambda law: None, lambda result: None)
+
+    assert packed[1] == packed[3]
+    assert set(packed[1].values()) == {1, PACK}
 
 
 def test_what_is_excused_or_known_is_not_tried() -> None:

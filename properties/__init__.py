@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING
 
 # Imported when first asked for: the numpy oracle beside them must not bring torch along.
 _SOURCES = {
+    "ExpectedFailure": "expected",
     "Implementation": "contract",
     "Selection": "contract",
     "check_implementation": "certify",
     "parametrize_with_laws": "pytest_laws",
 }
 
-__all__ = ["Implementation", "Selection", "check_implementation", "parametrize_with_laws"]
+__all__ = ["ExpectedFailure", "Implementation", "Selection", "check_implementation", "parametrize_with_laws"]
 
 if TYPE_CHECKING:
     from sdtps_ref.properties.certify import check_implementation
     from sdtps_ref.properties.contract import Implementation, Selection
+    from sdtps_ref.properties.expected import ExpectedFailure
     from sdtps_ref.properties.pytest_laws import parametrize_with_laws
 
 

@@ -75,6 +75,10 @@ class Case:
         """The dtype as torch has it."""
         return getattr(torch, self.dtype)
 
+    def portable(self, device: str) -> "Case":
+        """The case as it is stored by who ran it on `device`: "cpu" stands for whatever device is asked for."""
+        return replace(self, device="cpu") if self.device == device else self
+
     def make_score(self) -> Tensor:
         """The score, B N, in the case's dtype, device and layout."""
         if self.drawn:

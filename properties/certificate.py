@@ -13,10 +13,12 @@ import torch
 
 from sdtps_ref import __version__
 from sdtps_ref.properties.case import CLASSES, Case
+from sdtps_ref.properties.example_database import shown
+from sdtps_ref.properties.expected import ExpectedFailure
 from sdtps_ref.properties.terms import Terms
 
 SPEC_VERSION = "1"
-Status = Literal["passed", "failed", "skipped", "blocked", "error"]
+Status = Literal["passed", "failed", "xfailed", "xpassed", "skipped", "blocked", "error"]
 Verdict = Literal["certified", "refused", "error"]
 
 
@@ -51,8 +53,10 @@ class Failure:
 class LawResult:
     """What became of one law.
 
-    reason: why it was skipped, blocked, or gave no verdict. classes: what its examples hit. notes: what the
-    implementation did besides, such as printing or changing torch's settings.
+    status: xfailed and xpassed are what was expected to fail, and did or did not. reason: why it was skipped,
+    blocked, or gave no verdict; what an expectation has to say of it. classes: what its examples hit. notes: what the
+    implementation did besides, such as printing or changing torch's settings. expected: what was expected of it,
+    where it was judged.
     """
 
     id: str
@@ -67,6 +71,7 @@ class LawResult:
     findings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    expected: ExpectedFailure | None = None
 
     @property
     def warns(self) -> bool:
@@ -75,8 +80,8 @@ class LawResult:
 
     @property
     def refuses(self) -> bool:
-        """A MUST that was not met."""
-        return self.level == "MUST" and self.status in ("failed", "error")
+        """A MUST that was not met; or, of whatever level, a law that was expected to fail and passed."""
+        return self.status == "xpassed" or (self.level == "MUST" and self.status in ("failed", "error"))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -84,16 +89,16 @@ class LawResult:
             "classes": list(self.classes),
             "notes": list(self.notes),
             "failure": None if self.failure is None else self.failure.to_json(),
+            "expected": None if self.expected is None else self.expected.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "LawResult":
         """The result that `to_json` wrote."""
         failure = data["failure"] and Failure.from_json(data["failure"])
-        return cls(
-            **_fields(cls, data)
-            | {"classes": tuple(data["classes"]), "notes": tuple(data["notes"]), "failure": failure}
-        )
+        read = {"classes": tuple(data["classes"]), "notes": tuple(data["notes"]), "failure": failure}
+        expected = data["expected"] and ExpectedFailure.from_json(data["expected"])
+        return cls(**_fields(cls, data) | read | {"expected": expected})
 
 
 @dataclass(frozen=True)
@@ -107,8 +112,11 @@ class Certificate:
 
     @property
     def verdict(self) -> Verdict:
-        """certified: every MUST that applies passed. refused: one did not. error: nothing was measured."""
-        if any(result.refuses and result.status == "failed" for result in self.laws):
+        """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed.
+
+        A law that was expected to fail and passed refuses as well.
+        """
+        if any(result.refuses and result.status in ("failed", "xpassed") for result in self.laws):
             return "refused"
         if not any(result.status == "passed" for result in self.laws):
             return "error"
@@ -118,15 +126,27 @@ class Certificate:
 
     @property
     def level(self) -> str | None:
-        """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws."""
+        """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws.
+
+        Where a MUST failed as expected the level says so, "pipeline, with 1 expected failure", so that nobody
+        who reads or compares it takes it for the level of one without.
+        """
         if self.verdict != "certified" or self.environment["laws"] != "all" or self.environment["shard"]:
             return None
         measured = set(self.implementation["methods"])
         if "selector" not in measured:
             return None
         if not {"aggregator", "pipeline"} <= measured:
-            return "selection"
-        return "full" if measured & {"multimodal", "model"} else "pipeline"
+            level = "selection"
+        else:
+            level = "full" if measured & {"multimodal", "model"} else "pipeline"
+        count = len(self.expected_failures)
+        return f"{level}, with {count} expected failure{'s' * (count > 1)}" if count else level
+
+    @property
+    def expected_failures(self) -> tuple[str, ...]:
+        """Ids of the MUSTs that failed as expected; what rests on them is blocked."""
+        return tuple(result.id for result in self.laws if result.level == "MUST" and result.status == "xfailed")
 
     @property
     def diagnosis(self) -> dict[str, Any]:
@@ -148,6 +168,7 @@ class Certificate:
         record = {
             "verdict": self.verdict,
             "level": self.level,
+            "expected_failures": list(self.expected_failures),
             "implementation": self.implementation,
             "environment": self.environment,
             "diagnosis": self.diagnosis,
@@ -192,4 +213,6 @@ def environment(terms: Terms, isolation: str) -> dict[str, Any]:
         "laws": "all" if terms.laws is None else list(terms.laws),
         "shard": None if terms.shard is None else "{}/{}".format(*terms.shard),
         "isolation": isolation,
+        "expected": digest({law_id: entry.to_json() for law_id, entry in terms.expected.items()}),
+        "databases": [shown(address) for address in terms.examples.addresses] if terms.examples else [],
     }

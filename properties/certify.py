@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from sdtps_ref.properties.agreement import agreed
 from sdtps_ref.properties.certificate import Certificate, LawResult, environment
+from sdtps_ref.properties.example_database import GivenDatabase
+from sdtps_ref.properties.expected import GivenExpected, held_against
 from sdtps_ref.properties.isolation.child import Child, Refused
 from sdtps_ref.properties.isolation.subject import CannotTravel, pickled
-from sdtps_ref.properties.law import Law, select_laws
+from sdtps_ref.properties.law import Law
 from sdtps_ref.properties.schedule import pack, run_laws
-from sdtps_ref.properties.terms import Limits, Profile, Terms, named_profile, usual_memory
+from sdtps_ref.properties.terms import Limits, Profile, Terms, usual_memory
 from sdtps_ref.properties.venue import About, InProcess, Venue
 
 
@@ -25,22 +28,29 @@ def check_implementation(
     isolated: bool = True,
     limits: Limits | None = None,
     reproduce: bool = True,
+    expected_failures: GivenExpected | None = None,
+    database: GivenDatabase | None = None,
     announce: Callable[[LawResult], None] = lambda result: None,
 ) -> Certificate:
     """Hold `implementation` (see `contract.Implementation`) to the laws and return the certificate.
 
     profile: quick, ci or deep. laws: ids or stages, None for all; a law that is named by its id is judged
-    even where the profile has no time for its kind. seed: of the drawn cases, 0 when None;
-    the same seed draws the same cases. target: how a script finds the implementation, if it has a place.
+    even where the profile has no time for its kind. seed: of the drawn cases; the same seed draws the same
+    cases. None is 0, but in profile deep a new one. target: how a script finds the implementation, if it has a place.
     isolated: try it in a child process, where it may hang or die, under `limits` (the profile's when None).
     An object that cannot be pickled, or not be unpickled there, is tried in this process, and the certificate
     says so; say False to step through it in a debugger. reproduce: run each failure's script and record whether
-    it showed the failure. announce: called with each result as it comes. The implementation's own mistakes
-    become statuses; InvalidInput is raised for an unknown profile or law, or an object with none of the
-    contract's methods.
+    it showed the failure. expected_failures: a TOML file, or {law id: reason or ExpectedFailure}: what is known
+    to fail, which then must fail, and does not refuse. database: one or several directories or Redis URLs with
+    failing cases that are shared; "none" for none, which is what None means but in profile deep. announce:
+    called with each result as it comes. The implementation's own mistakes become statuses; InvalidInput is raised
+    for an unknown profile or law, an object with none of the contract's methods, expected failures that make no
+    sense, or a database out of reach.
     """
-    terms = Terms(named_profile(profile), seed or 0, device, target, None if laws is None else tuple(laws))
-    select_laws(terms.laws)
+    named = None if laws is None else tuple(laws)
+    terms = agreed(
+        profile, seed, device, target=target, laws=named, expected_failures=expected_failures, database=database
+    )
     usual = Limits(terms.profile.seconds, usual_memory(device))
     venue = _venue(implementation, terms, limits or usual, isolated)
     try:
@@ -72,7 +82,14 @@ def certificate_of(
     started = time.perf_counter()
     selected = terms.selected()
     results = dict(so_far or {})
-    run_laws(selected, venues, results, lambda law: excused(law, venues[0].about, results, terms), announce)
+    run_laws(
+        selected,
+        venues,
+        results,
+        excused=lambda law: excused(law, venues[0].about, results, terms),
+        tried=lambda law, venue, count: tried(law, venue, count, terms),
+        announce=announce,
+    )
     results = {law_id: results[law_id] for law_id in selected}
     if reproduce:
         results = _with_scripts_run(results, venues[0])
@@ -94,7 +111,7 @@ def excused(law: Law, about: About, so_far: Mapping[str, LawResult], terms: Term
     elif law.id in about.exempt:
         why = about.exempt[law.id]
     else:
-        fallen = [each for each in law.depends if so_far[each].status not in ("passed", "skipped")]
+        fallen = [each for each in law.depends if so_far[each].status not in ("passed", "xpassed", "skipped")]
         if fallen:
             why, status = f"rests on {fallen[0]}, which did not pass", "blocked"
     return LawResult(law.id, law.level, status, reason=why) if why else None  # type: ignore[arg-type]
@@ -103,7 +120,22 @@ def excused(law: Law, about: About, so_far: Mapping[str, LawResult], terms: Term
 def judge(law: Law, implementation: Any, so_far: Mapping[str, LawResult], terms: Terms) -> LawResult:
     """Hold `implementation` to one law, in this process. so_far: the results of the laws it rests on, at least."""
     venue = InProcess(implementation, terms)
-    return excused(law, venue.about, so_far, terms) or venue.tried(law, pack(so_far))
+    return excused(law, venue.about, so_far, terms) or tried(law, venue, pack(so_far), terms)
+
+
+def tried(law: Law, venue: Venue, pack: int, terms: Terms) -> LawResult:
+    """What became of the law at `venue`, and what that means where it was expected to fail.
+
+    Examples are shared from here and not from the venue: an implementation has no business with the database.
+    """
+    examples = None if law.domain.fixed else terms.examples  # fixed cases are all tried anyway
+    lost = len(examples.lost) if examples else 0
+    result = venue.tried(law, pack, shared=examples.cases(law.id) if examples else ())
+    if examples and result.failure:
+        examples.remember(law.id, result.failure.case.portable(terms.device))
+    if examples and len(examples.lost) > lost:
+        result = dataclasses.replace(result, notes=(*result.notes, *examples.lost[lost:]))
+    return held_against(result, terms.expected.get(law.id))
 
 
 def _with_scripts_run(results: dict[str, LawResult], venue: Venue) -> dict[str, LawResult]:

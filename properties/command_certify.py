@@ -11,8 +11,12 @@ from rich.text import Text
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.properties.isolation.launch import Launched
 from sdtps_ref.properties.loading import ACCEPTED, REFERENCE
-from sdtps_ref.properties.terms import PROFILES, Limits, Terms, usual_memory
+from sdtps_ref.properties.terms import EXAMPLES, PROFILES, Limits, Terms, usual_memory
 
+HELP_DATABASE = (
+    "failing cases that are shared: a directory, redis://host:port/db, or none; may be repeated "
+    f"(default: none; with deep, {EXAMPLES})"
+)
 HELP_TARGET = f"{ACCEPTED} (default: the reference)"
 
 
@@ -45,6 +49,12 @@ def certify(arguments: list[str]) -> int:
     print_summary(console, certificate, verbose=options.verbose)
     if options.json is not None:
         options.json.write_text(json.dumps(certificate.to_json(), indent=2) + "\n")
+    if options.write_expected is not None:
+        from sdtps_ref.properties.expected_writing import write_expected
+
+        count = write_expected(options.write_expected, certificate)
+        said = f"wrote {options.write_expected}: fill in why each may fail ({count})" if count else "nothing to expect"
+        console.print(said, soft_wrap=True)
     return certificate.exit_status
 
 
@@ -53,10 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("target", nargs="?", default=REFERENCE, metavar="TARGET", help=HELP_TARGET)
     what = parser.add_argument_group("what is judged")
     what.add_argument("--profile", choices=PROFILES, default="quick", help="how hard to look (default: quick)")
-    what.add_argument("--seed", type=int, default=0, help="of the drawn cases (default: 0)")
+    what.add_argument("--seed", type=int, help="of the drawn cases (default: 0; with deep, a new one each time)")
     what.add_argument("--law", action="append", metavar="ID", help="this law or stage only, with what it rests on")
     what.add_argument("--shard", type=_shard, metavar="I/N", help="every N-th law from the I-th on; merge joins them")
     what.add_argument("--device", default="cpu", help="where the laws run (default: cpu)")
+    what.add_argument("--expected", type=Path, metavar="FILE", help="TOML file of laws that are known to fail")
+    what.add_argument("--database", action="append", metavar="WHERE", help=HELP_DATABASE)
     how = parser.add_argument_group("in which process")
     how.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="laws that are tried at once (default: 1)")
     how.add_argument("--time-limit", type=float, metavar="S", help="seconds a law (default: the profile's)")
@@ -66,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     kept.add_argument("--json", type=Path, metavar="FILE", help="write the certificate there")
     kept.add_argument("--journal", type=Path, metavar="FILE", help="results as they come (default: in .sdtps)")
     kept.add_argument("--resume", action="store_true", help="go on from the journal of an interrupted run")
+    kept.add_argument("--write-expected", type=Path, metavar="FILE", help="a file for --expected, of what fails now")
     parser.add_argument("--verbose", action="store_true", help="show tracebacks")
     return parser
 
@@ -74,10 +87,28 @@ def _terms(options: argparse.Namespace) -> tuple[Terms, Limits]:
     """What was asked for. Raises SDTPSError before any work is begun that would be lost."""
     if options.json is not None and not options.json.parent.is_dir():
         raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
+    # With torch, so not before the children are on their way.
+    from sdtps_ref.properties.agreement import agreed
+    from sdtps_ref.properties.expected_writing import check_writable
+    from sdtps_ref.properties.journal import seed_of, usual_path
+
+    if options.write_expected is not None:
+        check_writable(options.write_expected)
     profile = PROFILES[options.profile]
     named = None if options.law is None else tuple(options.law)
-    terms = Terms(profile, options.seed, options.device, options.target, named, options.shard)
-    terms.selected()
+    seed = options.seed
+    if seed is None and options.resume:  # the run that is resumed may have drawn its own
+        seed = seed_of(options.journal or usual_path(Terms(profile, target=options.target, shard=options.shard)))
+    terms = agreed(
+        profile,
+        seed,
+        options.device,
+        target=options.target,
+        laws=named,
+        shard=options.shard,
+        expected_failures=options.expected,
+        database=options.database,
+    )
     seconds = profile.seconds if options.time_limit is None else options.time_limit
     memory = usual_memory(options.device) if options.memory_limit is None else options.memory_limit
     return terms, Limits(seconds, memory)

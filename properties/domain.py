@@ -91,6 +91,12 @@ class Domain:
         )
         return list(dict.fromkeys(moved))
 
+    def admitted(self, case: Case, device: str = "cpu") -> Case:
+        """A stored case (see `Case.portable`) on `device`, moved into this domain: it may be of a time when the law
+        spoke of other cases. Fixed cases have no neighbourhood to move into, so there it stays what it is."""
+        placed = replace(case, device=device if case.device == "cpu" else case.device)
+        return placed if self.fixed else self.clip(placed)
+
     @st.composite
     @staticmethod
     def _cases(draw: st.DrawFn, domain: "Domain", device: str, pack: int) -> Case:

@@ -64,6 +64,15 @@ class Journal:
         return {record["id"]: LawResult.from_json(record) for record in read}
 
 
+def seed_of(path: Path) -> int | None:
+    """The seed of the run that wrote the journal; None where there is no such journal."""
+    try:
+        header = _read(path.read_text().partition("\n")[0])
+        return None if header is None else int(header["environment"]["seed"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _read(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)

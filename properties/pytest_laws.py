@@ -4,14 +4,25 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from sdtps_ref.properties.agreement import agreed
 from sdtps_ref.properties.certificate import LawResult
 from sdtps_ref.properties.certify import judge
+from sdtps_ref.properties.example_database import GivenDatabase
+from sdtps_ref.properties.expected import ExpectedFailure, GivenExpected
 from sdtps_ref.properties.law import select_laws
-from sdtps_ref.properties.terms import Profile, Terms, named_profile
+from sdtps_ref.properties.terms import Profile, Terms
 
 
 class LawWarning(UserWarning):
     """A SHOULD was not met: the implementation is certified all the same."""
+
+
+class LawBroken(AssertionError):
+    """The implementation does not do what the law claims; the message is all there is to say."""
+
+
+class BrokenAsExpected(LawBroken):
+    """A law that was expected to fail did, and in the way that was expected."""
 
 
 class BoundLaw:
@@ -20,8 +31,27 @@ class BoundLaw:
     def __init__(self, law_id: str, terms: Terms, results: dict[str, LawResult]):
         self.id, self.terms, self.results = law_id, terms, results
 
+    @property
+    def expected(self) -> ExpectedFailure | None:
+        """How the law is expected to fail, if it is."""
+        return self.terms.expected.get(self.id)
+
+    def marks(self) -> tuple[Any, ...]:
+        """What pytest is to know of the test: strictly expected to fail, and in no other way; or nothing."""
+        import pytest
+
+        if self.expected is None:
+            return ()
+        link = f" ({self.expected.link})" if self.expected.link else ""
+        return (pytest.mark.xfail(reason=f"{self.expected.reason}{link}", raises=BrokenAsExpected, strict=True),)
+
     def __call__(self, implementation: Any) -> None:
-        """Raise AssertionError where the law is broken, skip where it does not apply, warn where it is a SHOULD."""
+        """Raise AssertionError where the law is broken, skip where it does not apply, warn where it is a SHOULD.
+
+        Where it is expected to fail, BrokenAsExpected is raised if it does, and nothing if it does not: pytest knows
+        of both by `marks`.
+        """
+        __tracebackhide__ = True  # who reads the failure looks for their own code
         import pytest
 
         for law_id, law in select_laws([self.id]).items():
@@ -30,15 +60,15 @@ class BoundLaw:
         result = self.results[self.id]
         if result.status in ("skipped", "blocked"):
             pytest.skip(f"{result.status}: {result.reason}")
-        if result.status == "passed":
+        if result.status in ("passed", "xpassed"):
             return
-        said = f"{result.id}: {result.reason}"
-        if result.failure is not None:
-            said = f"{result.id}: {result.failure.message}\n  at {result.failure.case}\n\n{result.failure.script}"
+        said = _said(result)
         if result.warns:
             warnings.warn(said.partition("\n\n")[0], LawWarning, stacklevel=2)
+        elif result.status == "xfailed":
+            raise BrokenAsExpected(said)
         else:
-            raise AssertionError(said)
+            raise LawBroken(said)
 
 
 def parametrize_with_laws(
@@ -46,27 +76,43 @@ def parametrize_with_laws(
     *,
     profile: str | Profile = "quick",
     laws: Iterable[str] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "cpu",
+    expected_failures: GivenExpected | None = None,
+    database: GivenDatabase | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Parametrise a test over implementations and laws; the test calls `law(implementation)`.
 
-    implementations: objects of the contract. profile, laws, seed, device: as `check_implementation` has them.
+    implementations: objects of the contract. The rest: as `check_implementation` has them. A law that is expected to
+    fail is a strict xfail, with its reason.
 
-        @parametrize_with_laws([MyImplementation()])
+        @parametrize_with_laws([MyImplementation()], expected_failures={"gradient.reaches_score": "frozen until #12"})
         def test_sdtps(implementation, law):
             law(implementation)
 
-    Raises InvalidInput for an unknown profile or law.
+    Raises InvalidInput for an unknown profile or law, expected failures that make no sense, or a database out of reach.
     """
     import pytest
 
-    terms = Terms(named_profile(profile), seed, device, laws=None if laws is None else tuple(laws))
-    selected = terms.selected()
+    named = None if laws is None else tuple(laws)
+    terms = agreed(profile, seed, device, laws=named, expected_failures=expected_failures, database=database)
+    selected = tuple(terms.selected())
     rows = []
     for implementation in implementations:
-        results: dict[str, LawResult] = {}
         name = getattr(implementation, "name", type(implementation).__name__)
-        for law_id in selected:
-            rows.append(pytest.param(implementation, BoundLaw(law_id, terms, results), id=f"{name}-{law_id}"))
+        for law in bound_laws(selected, terms):
+            rows.append(pytest.param(implementation, law, id=f"{name}-{law.id}", marks=law.marks()))
     return pytest.mark.parametrize(("implementation", "law"), rows)
+
+
+def bound_laws(law_ids: Iterable[str], terms: Terms) -> list[BoundLaw]:
+    """These laws for one implementation. What one rests on is judged once, whichever test comes first."""
+    results: dict[str, LawResult] = {}
+    return [BoundLaw(law_id, terms, results) for law_id in law_ids]
+
+
+def _said(result: LawResult) -> str:
+    if result.failure is None:
+        return f"{result.id}: {result.reason}"
+    otherwise = f"\n  {result.reason}" if result.status in ("failed", "error") and result.reason else ""
+    return f"{result.id}: {result.failure.message}{otherwise}\n  at {result.failure.case}\n\n{result.failure.script}"

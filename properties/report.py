@@ -9,7 +9,10 @@ from sdtps_ref.properties.case import CLASSES
 from sdtps_ref.properties.certificate import Certificate, Failure, LawResult
 from sdtps_ref.properties.law import all_laws
 
-STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"}
+STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"} | {
+    "xfailed": "yellow",
+    "xpassed": "bold red",
+}
 
 
 def law_line(result: LawResult) -> Text:
@@ -35,6 +38,10 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
     )
     console.print(counts(certificate.laws))
     console.print(ledger(certificate), style="dim", soft_wrap=True)
+    for result in certificate.laws:
+        if result.expected and result.status == "xfailed":
+            link = f" ({result.expected.link})" if result.expected.link else ""
+            console.print(Text(f"expected to fail: {result.id}: {result.expected.reason}{link}"), soft_wrap=True)
     for name, value in certificate.diagnosis.items():
         console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
     for note in notes(certificate.laws):
@@ -51,12 +58,15 @@ def verdict_line(certificate: Certificate) -> Text:
         level = f"level {certificate.level}" if certificate.level else "in part: no selector"
         if asked_for != "all":
             level = f"in part: by {', '.join(asked_for)} alone"
-        return Text(f"CERTIFIED, {level}", style="bold green")
+        if certificate.expected_failures and not certificate.level:
+            level += f", with {len(certificate.expected_failures)} expected to fail"
+        return Text(f"CERTIFIED, {level}", style="bold yellow" if certificate.expected_failures else "bold green")
     if certificate.verdict == "refused":
         return Text(f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}", style="bold red")
     roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
     reasons = {r.failure.message if r.failure else r.reason for r in roots}
-    return Text(f"NOTHING MEASURED: {'; '.join(sorted(reasons))}", style="bold red")
+    nothing = "PASSED" if any(r.status == "xfailed" for r in certificate.laws) else "MEASURED"
+    return Text(f"NOTHING {nothing}: {'; '.join(sorted(reasons))}", style="bold red")
 
 
 def counts(results: Iterable[LawResult]) -> str:
@@ -96,6 +106,8 @@ def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
         console.print(Text(f"  {result.reason}"))
         return
     console.print(Text(f"  {result.failure.message}"))
+    if result.expected:
+        console.print(Text(f"  {result.reason}"))
     console.print(Text(f"  at {result.failure.case}"))
     if result.failure.script:  # there is none where the process was lost, which is no matter of this law
         remedy = " ".join(all_laws()[result.id].sections["Remedy"].split())

@@ -22,10 +22,12 @@ def run_laws(
     results: dict[str, LawResult],
     excused: Callable[[Law], LawResult | None],
     announce: Callable[[LawResult], None],
+    tried: Callable[[Law, Venue, int], LawResult] = lambda law, venue, count: venue.tried(law, count),
 ) -> None:
     """Fill `results` with a result for each of `laws` that has none yet; each is announced as it comes.
 
     excused: the result of a law that needs no trial; asked once the laws that it rests on have their results.
+    tried: the result of one that needs it, at a venue and with so many examples to a call.
     """
 
     def take(result: LawResult) -> None:
@@ -35,7 +37,7 @@ def run_laws(
     waiting = {law_id: law for law_id, law in laws.items() if law_id not in results}
     if len(venues) == 1:  # in this thread, where an implementation's own code may expect to be
         for law in waiting.values():
-            take(excused(law) or venues[0].tried(law, pack(results)))
+            take(excused(law) or tried(law, venues[0], pack(results)))
         return
 
     free, running = list(venues), dict[Future[LawResult], Venue]()
@@ -48,7 +50,7 @@ def run_laws(
                     take(settled)
                 elif free:
                     venue = free.pop()
-                    running[pool.submit(venue.tried, waiting.pop(law.id), pack(results))] = venue
+                    running[pool.submit(tried, waiting.pop(law.id), venue, pack(results))] = venue
             for done in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                 free.append(running.pop(done))
                 take(done.result())

@@ -1,12 +1,17 @@
 """On what terms an implementation is judged: how hard to look, with which seed, on which device."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sdtps_ref.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from sdtps_ref.properties.example_database import SharedExamples
+    from sdtps_ref.properties.expected import ExpectedFailure
     from sdtps_ref.properties.law import Law
+
+EXAMPLES = ".sdtps/examples"  # where a profile that explores keeps what it finds, in the current folder
 
 # What the time of a law is taken from.
 Budget = Literal["eager", "compile", "distributed"]
@@ -18,7 +23,8 @@ class Profile:
 
     minimum: examples that must have said something about a law before it counts as passed. budgets: laws
     that take their time from another one are skipped. seconds: after which a law is given up, many times
-    what the slowest one takes.
+    what the slowest one takes. explores: every run draws other cases, unless it is given a seed, and keeps
+    the failing ones in the folder EXAMPLES, unless it is given a database; otherwise every run draws the same.
     """
 
     name: str
@@ -27,6 +33,7 @@ class Profile:
     seconds: float = 60
     shrink: bool = True
     budgets: tuple[Budget, ...] = ("eager",)
+    explores: bool = False
 
 
 ALL_BUDGETS: tuple[Budget, ...] = ("eager", "compile", "distributed")
@@ -35,7 +42,7 @@ PROFILES = {
     for p in (
         Profile("quick", 12, 10),
         Profile("ci", 100, 60, seconds=300, budgets=ALL_BUDGETS),
-        Profile("deep", 1000, 500, seconds=3000, budgets=ALL_BUDGETS),
+        Profile("deep", 1000, 500, seconds=3000, budgets=ALL_BUDGETS, explores=True),
     )
 }
 
@@ -46,6 +53,7 @@ class Terms:
 
     laws: ids or stages, None for all of them; a law that is named by its id is judged whatever the profile
     has time for. shard: (i, n) for every n-th law from the i-th on, counted from 1, with what it rests on.
+    expected: by law id, what the implementation is known to break. examples: failing cases that are shared.
     """
 
     profile: Profile
@@ -54,6 +62,8 @@ class Terms:
     target: str | None = None
     laws: tuple[str, ...] | None = None
     shard: tuple[int, int] | None = None
+    expected: "Mapping[str, ExpectedFailure]" = field(default_factory=dict)
+    examples: "SharedExamples | None" = None
 
     def selected(self) -> "dict[str, Law]":
         """The laws to judge. Raises InvalidInput for an id that names nothing."""

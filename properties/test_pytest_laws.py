@@ -48,3 +48,42 @@ def test_works_without_this_tree(pytester: pytest.Pytester, tmp_path: Path) -> N
     done = pytester.runpytest_subprocess("--strict-markers", "-p", "no:cacheprovider")
 
     assert done.ret == 0
+
+
+EXPECTING = """
+from sdtps_ref.properties import parametrize_with_laws
+from sdtps_ref.properties.expected import ExpectedFailure
+from sdtps_ref.properties.planted.plain import Plain
+
+class Hard(Plain):
+    name = "hard"
+    def join(self, hard, soft):
+        return hard
+
+def right(match):
+    return parametrize_with_laws(
+        [Hard()], laws=["gradient.reaches_score"], expected_failures={
+            "gradient.reaches_score": ExpectedFailure("frozen", match=match), "shape.follows_inputs": "thought so"
+        }
+    )
+
+@right("never trained")
+def test_as_expected(implementation, law):
+    law(implementation)
+
+@right("NaN")
+def test_otherwise(implementation, law):
+    law(implementation)
+"""
+
+
+def test_expected_failures_are_strict_xfails(pytester: pytest.Pytester) -> None:
+    """xfail with the reason where it fails as expected; failed where it fails otherwise, or passes."""
+    pytester.makepyfile(EXPECTING)
+
+    done = pytester.runpytest_inprocess("-rx", "-p", "no:cacheprovider")
+
+    done.stdout.fnmatch_lines(["*expected to fail with 'NaN' (frozen), but fails otherwise"])
+    done.stdout.fnmatch_lines(["*[[]XPASS(strict)] thought so"])
+    done.stdout.fnmatch_lines(["XFAIL *test_as_expected[[]hard-gradient.reaches_score] - frozen"])
+    assert done.parseoutcomes() == {"xfailed": 1, "failed": 3, "passed": 2}

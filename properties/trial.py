@@ -1,10 +1,10 @@
-"""One law on one implementation: the corners first, then what hypothesis draws; what that came to."""
+"""One law on one implementation: stored cases, the corners, then what hypothesis draws; what that came to."""
 
 import contextlib
 import dataclasses
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -21,7 +21,7 @@ from sdtps_ref.properties.terms import Profile
 
 
 class Trial:
-    """One law on one implementation: the corners first, then what hypothesis draws."""
+    """One law on one implementation: stored cases, the corners, then what hypothesis draws."""
 
     def __init__(self, law: Law, implementation: Any, watch: Callable[[Case], None] = lambda case: None):
         self.law, self.implementation, self.watch = law, implementation, watch
@@ -32,18 +32,38 @@ class Trial:
         self.unsupported = ""
         self.fault: tuple[Exception, Probe] | None = None
 
-    def run(self, profile: Profile, seed: int, device: str, pack: int = 1) -> None:
-        """Try the corners, then `profile.examples` drawn examples, `pack` to a case; keep the smallest failure."""
-        for corner in self.law.domain.corners(device, seed):
+    def run(
+        self,
+        profile: Profile,
+        seed: int,
+        device: str,
+        pack: int = 1,
+        *,
+        known: Case | None = None,
+        shared: Sequence[Case] = (),
+    ) -> None:
+        """Try the corners, then `profile.examples` drawn examples, `pack` to a case; keep the smallest failure.
+
+        known: a case on which this implementation is known to fail. It comes before all others and, if it fails, it
+        is what is reported, as it is: the same in every run. shared: what some implementation failed on, tried
+        before the corners. Neither changes what is drawn.
+        """
+        if known is not None:
             try:
-                self.once(corner)
+                self.once(self.law.domain.admitted(known, device))
+            except (Violation, SubjectError):
+                return
+        stored = (self.law.domain.admitted(case, device) for case in shared)
+        for case in dict.fromkeys([*stored, *self.law.domain.corners(device, seed)]):
+            try:
+                self.once(case)
             except (Violation, SubjectError):
                 if not profile.shrink:
                     return
                 break  # hypothesis may find it on a smaller case
         if self.law.domain.fixed:
             return
-        corner_fault, self.fault = self.fault, None
+        early_fault, self.fault = self.fault, None
 
         @hypothesis_seed(seed)
         @settings(
@@ -63,7 +83,7 @@ class Trial:
         # What it ended on is in self.fault; a failure that does not repeat keeps its last sight.
         with contextlib.suppress(Violation, SubjectError, HypothesisException):
             draw()
-        self.fault = self.fault or corner_fault
+        self.fault = self.fault or early_fault
 
     def once(self, case: Case) -> None:
         """One case. Raises what the law raises; remembers what the certificate needs.

@@ -46,11 +46,12 @@ class Venue(Protocol):
     about: About
     isolation: str
 
-    def tried(self, law: Law, pack: int) -> LawResult:
+    def tried(self, law: Law, pack: int, *, shared: Sequence[Case] = ()) -> LawResult:
         """Hold the implementation to one law. Never raises, whatever the implementation does.
 
         pack: how many drawn examples one call may judge, along the batch axis; more than one only where samples
-        are known not to depend on each other.
+        are known not to depend on each other. shared: cases on which some implementation broke the law, to be
+        tried first.
         """
 
     def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
@@ -78,13 +79,21 @@ class InProcess:
             tuple(told),
         )
 
-    def tried(self, law: Law, pack: int = 1, watch: Callable[[Case], None] = lambda case: None) -> LawResult:
+    def tried(
+        self,
+        law: Law,
+        pack: int = 1,
+        watch: Callable[[Case], None] = lambda case: None,
+        *,
+        shared: Sequence[Case] = (),
+    ) -> LawResult:
         """Hold the implementation to one law. watch: is told each case before it is tried."""
         started = time.perf_counter()
         trial = Trial(law, self.implementation, watch)
-        notes = trial.notes
+        notes, expected = trial.notes, self.terms.expected.get(law.id)
         with _calm_torch(), functions_put_back("the implementation", notes, threads_too=law.budget == "eager"):
-            trial.run(self.terms.profile, self.terms.seed, self.terms.device, pack)
+            known = expected.case if expected else None
+            trial.run(self.terms.profile, self.terms.seed, self.terms.device, pack, known=known, shared=shared)
             result = trial.result(self.terms.profile, self.terms.target)
         return dataclasses.replace(result, notes=tuple(sorted(notes)), seconds=time.perf_counter() - started)
 

@@ -53,7 +53,8 @@ class Child:
     isolation = "child process"
 
     def __init__(self, subject: Subject, terms: Terms, limits: Limits, launched: Launched | None = None):
-        self.subject, self.terms, self.limits = subject, terms, limits
+        # The examples stay here: what they are shared by is none of the implementation's business.
+        self.subject, self.terms, self.limits = subject, dataclasses.replace(terms, examples=None), limits
         self.launched: Launched | None = None
         try:
             self.about = self._start(launched)
@@ -61,13 +62,13 @@ class Child:
             self.close()
             raise Refused(f"loading it, {how}") from None
 
-    def tried(self, law: Law, pack: int = 1) -> LawResult:
+    def tried(self, law: Law, pack: int = 1, *, shared: Sequence[Case] = ()) -> LawResult:
         """Hold the implementation to one law; where that takes the process down, say what happened."""
         started, case = time.perf_counter(), None
         try:
             if self.launched is None:
                 self._start()
-            self._send(Try(law.id, pack))
+            self._send(Try(law.id, pack, tuple(shared)))
             while "trying" in (answer := self._answer(self.limits.seconds)):
                 case = answer["trying"]
         except (Lost, Refused) as how:

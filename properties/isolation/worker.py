@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Failure, LawResult
 from sdtps_ref.properties.isolation.subject import Subject
 from sdtps_ref.properties.law import all_laws
@@ -32,10 +33,11 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Try:
-    """An order: hold the implementation to this law."""
+    """An order: hold the implementation to this law. shared: cases to be tried first."""
 
     law: str
     pack: int
+    shared: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _loaded(load: Load, answer: Callable[..., None]) -> InProcess | None:
 def _tried(venue: InProcess, order: Try, watch: Callable[[Any], None]) -> LawResult:
     law = all_laws()[order.law]
     try:
-        return venue.tried(law, order.pack, watch)
+        return venue.tried(law, order.pack, watch, shared=order.shared)
     except BaseException as error:  # what a trial lets through: KeyboardInterrupt and its like
         return LawResult(law.id, law.level, "error", reason=f"raised {type(error).__name__}: {first_line(error)}")
 

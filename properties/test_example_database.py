@@ -15,11 +15,16 @@ from sdtps_ref.properties import check_implementation
 from sdtps_ref.properties.agreement import agreed
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Certificate, LawResult
+from sdtps_ref.properties.certify import tried
 from sdtps_ref.properties.commands import certify
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.example_database import MOST, SharedExamples, shared_examples, shown
+from sdtps_ref.properties.expected import ExpectedFailure
+from sdtps_ref.properties.isolation.child import Child
+from sdtps_ref.properties.isolation.subject import Named
+from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
-from sdtps_ref.properties.terms import EXAMPLES, Profile
+from sdtps_ref.properties.terms import EXAMPLES, Limits, Profile
 
 plant_all()
 FEW = Profile("few", examples=4, minimum=2)
@@ -198,6 +203,35 @@ def test_a_server_that_goes_away_loses_no_result(server: Server) -> None:
     assert certificate.verdict == "refused"
 
 
+QUITS = """
+import os
+from sdtps_ref.properties.planted.plain import Plain
+
+class Quits(Plain):
+    def choose(self, score, noise, keep):
+        return os._exit(7) if score.shape[-1] == 21 else super().choose(score, noise, keep)
+"""
+
+
+def test_a_case_that_takes_the_child_down_travels_like_any_other(tmp_path: Path) -> None:
+    """It reaches the child, is kept again, and may be expected; the database itself stays on the certifier's side."""
+    (tmp_path / "quits.py").write_text(QUITS)
+    target, database = f"{tmp_path}/quits.py:Quits", str(tmp_path / "examples")
+    expected = {LAW: ExpectedFailure("quits at 21 tokens", match="exit status 7")}
+    terms = agreed(FEW, target=target, expected_failures=expected, database=database)
+    assert terms.examples is not None
+    terms.examples.remember(LAW, CASE)
+
+    child = Child(Named(target), terms, Limits(60))
+    result = tried(all_laws()[LAW], child, terms)
+    child.close()
+
+    assert child.terms.examples is None
+    assert result.status == "xfailed"
+    assert result.failure is not None and result.failure.case == CASE
+    assert terms.examples.cases(LAW) == [CASE]
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [
@@ -211,7 +245,7 @@ def test_a_server_that_goes_away_loses_no_result(server: Server) -> None:
 )
 def test_what_cannot_be_reached_is_one_line(address: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 before any law runs, and no password is printed."""
-    status = certify(["--database", address])
+    status = certify(["--database", address, "--in-process"])
 
     printed = capsys.readouterr().out
     assert says in printed

@@ -256,7 +256,7 @@ TARGET = "sdtps_ref.properties.planted.selection:SoftForward"
 def test_the_command_line_from_first_failure_to_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--write-expected, a reason, --expected: exit 1, 2 and 0, and the verdict names what is expected to fail."""
     file = tmp_path / "expected.toml"
-    asked = [TARGET, "--law", LAW]
+    asked = [TARGET, "--law", LAW, "--in-process"]
 
     statuses = [certify([*asked, "--write-expected", str(file)]), certify([*asked, "--expected", str(file)])]
     file.write_text(file.read_text().replace('reason = ""', 'reason = "until 2.0"\nlink = "https://example.org/1"'))
@@ -277,7 +277,7 @@ def test_files_are_looked_at_before_any_law_runs(
     file = tmp_path / "there.toml"
     file.write_text("x = 1")
 
-    status = certify([TARGET, option, str(file)])
+    status = certify([TARGET, option, str(file), "--in-process"])
 
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 1

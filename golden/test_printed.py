@@ -339,7 +339,7 @@ def test_help_of_certify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert_expected_inline(
         text,
         """\
-usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--journal FILE] [--resume] [--verbose] [TARGET]
+usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--expected FILE] [--database WHERE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--journal FILE] [--resume] [--write-expected FILE] [--verbose] [TARGET]
 
 Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
 
@@ -353,10 +353,12 @@ options:
 what is judged:
   --profile {quick,ci,deep}
                         how hard to look (default: quick)
-  --seed SEED           of the drawn cases (default: 0)
+  --seed SEED           of the drawn cases (default: 0; with deep, a new one each time)
   --law ID              this law or stage only, with what it rests on
   --shard I/N           every N-th law from the I-th on; merge joins them
   --device DEVICE       where the laws run (default: cpu)
+  --expected FILE       TOML file of laws that are known to fail
+  --database WHERE      failing cases that are shared: a directory, redis://host:port/db, or none; may be repeated (default: none; with deep, .sdtps/examples)
 
 in which process:
   --jobs N              laws that are tried at once (default: 1)
@@ -367,7 +369,9 @@ in which process:
 what is kept:
   --json FILE           write the certificate there
   --journal FILE        results as they come (default: in .sdtps)
-  --resume              go on from the journal of an interrupted run""",
+  --resume              go on from the journal of an interrupted run
+  --write-expected FILE
+                        a file for --expected, of what fails now""",
     )
 
 

@@ -253,8 +253,11 @@ def test_the_record_keeps_what_was_expected() -> None:
 TARGET = "sdtps_ref.properties.planted.selection:SoftForward"
 
 
-def test_the_command_line_from_first_failure_to_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_from_first_failure_to_green(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """--write-expected, a reason, --expected: exit 1, 2 and 0, and the verdict names what is expected to fail."""
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "expected.toml"
     asked = [TARGET, "--law", LAW, "--in-process"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sdtps_ref.properties.certificate import LawResult
-from sdtps_ref.properties.journal import Journal, JournalError, usual_path
+from sdtps_ref.properties.journal import Journal, JournalError, seed_of, usual_path
 from sdtps_ref.properties.terms import PROFILES, Terms
 
 HEADER = {"implementation": {"name": "mine", "sha256": "ab"}, "environment": {"profile": "quick", "seed": 0}}
@@ -90,6 +90,17 @@ def test_runs_of_other_kinds_have_other_journals() -> None:
     paths = {usual_path(terms) for terms in runs}
 
     assert len(paths) == len(runs)
+
+
+def test_a_run_that_is_resumed_has_its_own_seed(tmp_path: Path) -> None:
+    """Profile deep draws a seed, which the journal keeps; what is no journal has none."""
+    journal, other = Journal(tmp_path / "journal.jsonl", {"environment": {"seed": 4711}}), tmp_path / "other"
+    journal.begin()
+    other.write_text("[1]\n")
+
+    seeds = [seed_of(path) for path in (journal.path, other, tmp_path / "absent")]
+
+    assert seeds == [4711, None, None]
 
 
 def test_a_killed_certifier_is_resumed(tmp_path: Path) -> None:

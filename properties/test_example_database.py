@@ -223,7 +223,7 @@ def test_a_case_that_takes_the_child_down_travels_like_any_other(tmp_path: Path)
     terms.examples.remember(LAW, CASE)
 
     child = Child(Named(target), terms, Limits(60))
-    result = tried(all_laws()[LAW], child, terms)
+    result = tried(all_laws()[LAW], child, 1, terms)
     child.close()
 
     assert child.terms.examples is None

@@ -74,10 +74,11 @@ class TargetLaws:
         ours = [argument for argument in config.args if self._is_ours(argument)]
         if ours:
             config.args[:] = [argument for argument in config.args if argument not in ours]
-            # Where pytest-xdist carries the options to its workers, these go with them.
+            # pytest-xdist gives a worker on this machine our command line; one elsewhere gets what is left of the
+            # arguments, and the options, with which these go.
             config.option.sdtps_arguments, config.option.sdtps_alone = ours, not config.args
         elif getattr(config.option, "sdtps_alone", False):
-            config.args[:] = []  # a worker: given no arguments, it has put the current folder here
+            config.args[:] = []  # given no arguments, it has put the current folder here
         ours = getattr(config.option, "sdtps_arguments", ours)
         if ours:
             wanted = {law for argument in ours for law in self._laws_of(argument)}

@@ -1,5 +1,17 @@
-"""The commands of this room, each in a file of its own."""
+"""The commands of this room, each in a file of its own: `sdtps bench`, and what it does besides timing."""
 
-from sdtps_ref.benchmarks.benching import bench
+from importlib import import_module
 
-__all__ = ["bench"]
+BESIDES = {
+    "history": "history_commands",
+    "record": "history_commands",
+    "trainability": "trainability_commands",
+}
+
+
+def bench(arguments: list[str]) -> int:
+    """Time implementations, or run what the first argument names. Exit status: its own."""
+    if arguments and arguments[0] in BESIDES:
+        module = import_module(f"sdtps_ref.benchmarks.{BESIDES[arguments[0]]}")
+        return getattr(module, arguments[0])(arguments[1:])
+    return import_module("sdtps_ref.benchmarks.benching").bench(arguments)

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdtps_ref.benchmarks.change_points import Change
 from sdtps_ref.benchmarks.drawing import BLUE, ORANGE, new_figure
@@ -41,7 +41,7 @@ def _panel(axes: "Axes", records: Sequence[Record], changes: Sequence[Change]) -
         axes.hlines(level, start, end - 1, color=ORANGE)
     for change in changes:
         axes.axvline(change.index - 0.5, color=ORANGE, linestyle="--", linewidth=1)
-        place = {"xytext": (4, -4), "textcoords": "offset points", "va": "top"}
+        place: dict[str, Any] = {"xytext": (4, -4), "textcoords": "offset points", "va": "top"}
         top = (change.index - 0.5, 1.0)
         axes.annotate(f"{change.percent:+.1f} %", top, xycoords=("data", "axes fraction"), color=ORANGE, **place)
     stride = -(-len(records) // LABELS)

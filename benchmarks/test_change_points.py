@@ -68,11 +68,11 @@ def test_one_wild_record_is_no_change() -> None:
 
 
 def test_too_few_records_say_nothing() -> None:
-    """However large the step."""
-    half = FEWEST // 2
-
-    assert changes([1.0] * (half - 1) + [2.0] * half) == ()
-    assert [change.index for change in changes([1.0] * half + [2.0] * half)] == [half]
+    """However large the step: ten are the fewest, five on each side."""
+    assert FEWEST == 10
+    assert changes([1.0] * 4 + [2.0] * 5) == ()
+    assert changes([1.0] * 8 + [2.0] * 2) == ()
+    assert [change.index for change in changes([1.0] * 5 + [2.0] * 5)] == [5]
 
 
 def test_records_that_agree_to_the_digit_are_believed_to_the_floor_only() -> None:

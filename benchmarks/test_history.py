@@ -137,18 +137,18 @@ def test_history_marks_a_step_and_exits_0(tmp_path: Path, capsys: pytest.Capture
     """The change with its revision, the broken line with its number; exit 0, for a history blocks nothing."""
     path, page = tmp_path / "history.jsonl", tmp_path / "page.html"
     levels = [1.0, 1.005, 0.995, 1.002, 0.998, 1.0] * 2
-    histories.append(path, [record(level, f"<b>{place}") for place, level in enumerate(levels)])
+    histories.append(path, [record(level, f"before{place}") for place, level in enumerate(levels)])
     with open(path, "a") as file:
         file.write("not JSON\n")
-    histories.append(path, [record(1.1 * level, f"after{place}") for place, level in enumerate(levels)])
+    histories.append(path, [record(1.1 * level, f"<b>{place}") for place, level in enumerate(levels)])
 
     status = bench(["history", str(path), "--html", str(page)])
 
     said = capsys.readouterr().out
     assert status == 0
-    assert "10.0 % slower from after0 on (record 13, 2026-01-02): 1.000 before, 1.100 after" in said
+    assert "10.0 % slower from <b>0 on (record 13, 2026-01-02): 1.000 before, 1.100 after" in said
     assert "line 13 is skipped: JSONDecodeError" in said
-    assert "10.0 % slower from after0" in page.read_text()
+    assert "10.0 % slower from &lt;b&gt;0" in page.read_text()
     assert "<b>" not in page.read_text()
 
 

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from sdtps_ref.benchmarks import trainability_record as records
 from sdtps_ref.benchmarks.commands import bench
@@ -67,11 +68,21 @@ def test_a_run_that_diverges_is_a_result(runs: dict[tuple[str, str], Run]) -> No
 
 
 def test_a_seed_gives_the_same_run_again_and_another_seed_another() -> None:
-    """Also where torch's global generator stands elsewhere."""
-    once, again, other = (list(train("log", "Adam", seed, 3)) for seed in (1, 1, 2))
+    """Wherever torch's global generator stands, and it is left there."""
+    torch.manual_seed(5)
+    once = list(train("log", "Adam", 1, 3))
+    drawn = torch.rand(1)
+    again, other = (list(train("log", "Adam", seed, 3)) for seed in (1, 2))
+    torch.manual_seed(5)
 
     assert once != other
+    assert torch.equal(torch.rand(1), drawn)
     assert once == again
+
+
+def test_every_run_has_the_steps_that_were_asked_for() -> None:
+    """Also the one that diverged."""
+    assert len(list(train("subtract", "SGD", 0, 12))) == 12
 
 
 def test_a_median_counts_nan_as_worst() -> None:

@@ -62,7 +62,7 @@ def _end(axes: "Axes", mask: ToyMask, runs: tuple[Run, ...], of: Callable[[Step]
     at = median(run.finite for run in ended), median(of(run.first) for run in ended)
     axes.plot(*at, marker="x", color=COLOURS[mask], markersize=9, markeredgewidth=2)
     said = f"NaN after step {at[0]:.0f} ({len(ended)} of {len(runs)} seeds)"
-    place: dict[str, Any] = {"xytext": (0, -8), "textcoords": "offset points", "va": "top"}
+    place: dict[str, Any] = {"xytext": (0, -48), "textcoords": "offset points", "va": "top"}
     axes.annotate(said, at, color=COLOURS[mask], fontsize=9, **place)
 
 

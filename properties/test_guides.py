@@ -14,7 +14,7 @@ import pytest
 GUIDES = {"certify-in-five-minutes": 7, "read-a-certificate": 2, "why-the-loss-exploded": 4, "in-ci": 0}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w.]+\.py)\n")  # the first line of a block that is a file
-VARYING = re.compile(r"\d+\.\d+ s\b|\d+(?= examples)")  # as long as it takes, and how often that was
+VARYING = re.compile(r"\d+\.\d+ ?s\b|\d+(?= examples)")  # as long as it takes, and how often that was
 MARKER = "=== exit status "
 
 
@@ -110,7 +110,7 @@ def run_python(text: str, folder: Path) -> None:
 
 
 def agrees(printed: str, shown: str) -> bool:
-    """Whether the guide shows what was printed, but for times, counts of examples, line breaks, and what its `...` leave out."""
+    """Whether the guide shows what was printed, but for times, counts, line breaks, and what its `...` leave out."""
     parts = (re.escape(" ".join(part.split())) for part in VARYING.sub("0", shown).split("..."))
     words = " ".join(VARYING.sub("0", printed).split())
     return re.fullmatch(" ?.*? ?".join(parts), words, re.DOTALL) is not None

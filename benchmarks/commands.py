@@ -2,8 +2,7 @@
 
 from importlib import import_module
 
-BESIDES = {
-    "history": "history_commands",
+BESIDES = {  # `bench history` is handed on by benching itself
     "record": "history_commands",
     "trainability": "trainability_commands",
 }

@@ -169,9 +169,3 @@ def test_bad_arguments_exit_2(arguments: list[str], says: str, capsys: pytest.Ca
     """Before anything is trained, in one line."""
     assert bench(["trainability", *arguments]) == 2
     assert says in capsys.readouterr().err
-
-
-def test_an_unknown_subject_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2, and what there is."""
-    assert bench(["luck"]) == 2
-    assert "given 'luck'; accepted: " in capsys.readouterr().err

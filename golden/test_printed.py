@@ -327,6 +327,7 @@ usage: sdtps COMMAND [OPTIONS]
   selftest  run the laws on planted faults and right variants
   init      write an adapter to start from, and a test file, into your project
   golden    generate the golden vectors, or check an implementation against them
+  bench     time implementations against each other and against the machine's limit
 
 sdtps COMMAND --help tells the options.""",
     )

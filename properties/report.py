@@ -54,10 +54,12 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
 def verdict_line(certificate: Certificate) -> Text:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
     if certificate.verdict == "certified":
-        asked_for = certificate.environment["laws"]
+        asked_for, shard = certificate.environment["laws"], certificate.environment["shard"]
         level = f"level {certificate.level}" if certificate.level else "in part: no selector"
         if asked_for != "all":
             level = f"in part: by {', '.join(asked_for)} alone"
+        elif shard:
+            level = f"in part: shard {shard}; `sdtps merge` joins the others"
         if certificate.expected_failures and not certificate.level:
             level += f", with {len(certificate.expected_failures)} expected to fail"
         return Text(f"CERTIFIED, {level}", style="bold yellow" if certificate.expected_failures else "bold green")

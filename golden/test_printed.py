@@ -325,6 +325,11 @@ usage: sdtps COMMAND [OPTIONS]
   laws      list every law
   explain   print one law: formula, reason, what breaks it, remedy
   selftest  run the laws on planted faults and right variants
+  report    make JSON, JUnit XML, Markdown, a badge or a page from a stored certificate
+  schema    print the JSON schema of a certificate
+  verify    check a stored certificate; with --rerun, reproduce its verdict
+  replay    rerun the failing case of one law that a certificate stores
+  merge     join certificates of several environments into a table, and shards into one
   init      write an adapter to start from, and a test file, into your project
   golden    generate the golden vectors, or check an implementation against them
   bench     time implementations against each other and against the machine's limit
@@ -340,7 +345,7 @@ def test_help_of_certify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert_expected_inline(
         text,
         """\
-usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--expected FILE] [--database WHERE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--journal FILE] [--resume] [--write-expected FILE] [--verbose] [TARGET]
+usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--expected FILE] [--database WHERE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--junit FILE] [--markdown FILE] [--badge FILE] [--html FILE] [--journal FILE] [--resume] [--write-expected FILE] [--verbose] [TARGET]
 
 Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
 
@@ -368,7 +373,11 @@ in which process:
   --in-process          no child process and no limits: for a debugger
 
 what is kept:
-  --json FILE           write the certificate there
+  --json FILE           write the certificate itself, from which the others can be made
+  --junit FILE          write JUnit XML
+  --markdown FILE       write a summary for a pull request
+  --badge FILE          write an endpoint for a badge of shields.io
+  --html FILE           write one self-contained page with plots
   --journal FILE        results as they come (default: in .sdtps)
   --resume              go on from the journal of an interrupted run
   --write-expected FILE

@@ -18,6 +18,7 @@ from sdtps_ref.properties.expected import ExpectedFailure
 from sdtps_ref.properties.terms import Terms
 
 SPEC_VERSION = "1"
+SCHEMA_VERSION = "1"  # of the record, reports/certificate.schema.json
 Status = Literal["passed", "failed", "xfailed", "xpassed", "skipped", "blocked", "error"]
 Verdict = Literal["certified", "refused", "error"]
 
@@ -54,9 +55,9 @@ class LawResult:
     """What became of one law.
 
     status: xfailed and xpassed are what was expected to fail, and did or did not. reason: why it was skipped,
-    blocked, or gave no verdict; what an expectation has to say of it. classes: what its examples hit. notes: what the
-    implementation did besides, such as printing or changing torch's settings. expected: what was expected of it,
-    where it was judged.
+    blocked, or gave no verdict; what an expectation has to say of it. classes: what its examples hit. findings: what
+    is told of them; evidence: what reports draw of them, see `evidence`. notes: what the implementation did besides,
+    such as printing or changing torch's settings. expected: what was expected of it, where it was judged.
     """
 
     id: str
@@ -69,6 +70,7 @@ class LawResult:
     seconds_inside: float = 0.0
     classes: tuple[str, ...] = ()
     findings: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     expected: ExpectedFailure | None = None
@@ -166,6 +168,7 @@ class Certificate:
     def to_json(self) -> dict[str, Any]:
         """Plain data, with a sha256 over all of it."""
         record = {
+            "schema": SCHEMA_VERSION,
             "verdict": self.verdict,
             "level": self.level,
             "expected_failures": list(self.expected_failures),

@@ -1,16 +1,16 @@
 """`sdtps certify`: hold an implementation to the laws."""
 
 import argparse
-import json
 import traceback
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.isolation.launch import Launched
 from sdtps_ref.properties.loading import ACCEPTED, REFERENCE
+from sdtps_ref.properties.reports.formats import add_format_options, asked_for, write_reports
 from sdtps_ref.properties.terms import EXAMPLES, PROFILES, Limits, Terms, usual_memory
 
 HELP_DATABASE = (
@@ -29,6 +29,7 @@ def certify(arguments: list[str]) -> int:
     console = Console(highlight=False, markup=False)
     launched = [] if options.in_process else [Launched() for _ in range(options.jobs)]
     try:
+        files = asked_for(options)
         # Only now, while the children import torch too.
         from sdtps_ref.properties.certifying import certified
         from sdtps_ref.properties.report import print_summary
@@ -47,15 +48,16 @@ def certify(arguments: list[str]) -> int:
         for process in launched:
             process.close()
     print_summary(console, certificate, verbose=options.verbose)
-    if options.json is not None:
-        options.json.write_text(json.dumps(certificate.to_json(), indent=2) + "\n")
+    problems = write_reports(certificate, files)
+    for problem in problems:
+        console.print(Text(f"sdtps certify: {problem}", style="bold red"), soft_wrap=True)
     if options.write_expected is not None:
         from sdtps_ref.properties.expected_writing import write_expected
 
         count = write_expected(options.write_expected, certificate)
         said = f"wrote {options.write_expected}: fill in why each may fail ({count})" if count else "nothing to expect"
         console.print(said, soft_wrap=True)
-    return certificate.exit_status
+    return 2 if problems else certificate.exit_status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--memory-limit", type=float, metavar="GIB", help="of a child (default: 4 on the CPU)")
     how.add_argument("--in-process", action="store_true", help="no child process and no limits: for a debugger")
     kept = parser.add_argument_group("what is kept")
-    kept.add_argument("--json", type=Path, metavar="FILE", help="write the certificate there")
+    add_format_options(kept)
     kept.add_argument("--journal", type=Path, metavar="FILE", help="results as they come (default: in .sdtps)")
     kept.add_argument("--resume", action="store_true", help="go on from the journal of an interrupted run")
     kept.add_argument("--write-expected", type=Path, metavar="FILE", help="a file for --expected, of what fails now")
@@ -85,8 +87,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _terms(options: argparse.Namespace) -> tuple[Terms, Limits]:
     """What was asked for. Raises SDTPSError before any work is begun that would be lost."""
-    if options.json is not None and not options.json.parent.is_dir():
-        raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
     # With torch, so not before the children are on their way.
     from sdtps_ref.properties.agreement import agreed
     from sdtps_ref.properties.expected_writing import check_writable

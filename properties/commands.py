@@ -8,7 +8,12 @@ _SOURCES = {
     "explain": "command_laws",
     "init": "beginning",
     "laws": "command_laws",
+    "merge": "stored.commands",
+    "replay": "stored.commands",
+    "report": "reports.commands",
+    "schema": "reports.commands",
     "selftest": "command_selftest",
+    "verify": "stored.commands",
 }
 
 

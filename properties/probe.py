@@ -37,7 +37,8 @@ class Probe:
         self.methods = provided(implementation)
         self.script = Script(case)
         self.seconds_inside = 0.0
-        self.findings: dict[str, Any] = {}
+        self.findings: dict[str, Any] = {}  # told on the certificate
+        self.evidence: dict[str, Any] = {}  # drawn in its reports
         self.notes: set[str] = set()  # what the implementation did besides
         self._built: dict[tuple[Any, ...], Any] = {}
         self.tokens, self.score = case.make_tokens(), case.make_score().requires_grad_()

@@ -107,13 +107,14 @@ def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
     if result.failure is None:
         console.print(Text(f"  {result.reason}"))
         return
+    law = all_laws().get(result.id)  # a stored certificate may name one that this version does not know
     console.print(Text(f"  {result.failure.message}"))
     if result.expected:
         console.print(Text(f"  {result.reason}"))
     console.print(Text(f"  at {result.failure.case}"))
     if result.failure.script:  # there is none where the process was lost, which is no matter of this law
-        remedy = " ".join(all_laws()[result.id].sections["Remedy"].split())
-        console.print(Text(f"  remedy: {remedy}"))
+        if law is not None:
+            console.print(Text(f"  remedy: {' '.join(law.sections['Remedy'].split())}"))
         _print_script(console, result.failure)
     if verbose and result.failure.traceback:
         console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)

@@ -14,6 +14,7 @@ from hypothesis.errors import HypothesisException
 from sdtps_ref.properties.adapters import Adapted
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.certificate import Failure, LawResult, Status
+from sdtps_ref.properties.evidence import printable
 from sdtps_ref.properties.law import Discard, Law, Unsupported, Violation
 from sdtps_ref.properties.probe import Probe, SubjectError
 from sdtps_ref.properties.target import loader
@@ -28,6 +29,7 @@ class Trial:
         self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
         self.classes: set[str] = set()
         self.findings: dict[str, Any] = {}
+        self.evidence: dict[str, Any] = {}
         self.notes: set[str] = set()
         self.unsupported = ""
         self.fault: tuple[Exception, Probe] | None = None
@@ -122,7 +124,8 @@ class Trial:
             self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
             raise self.fault[0] from error
         finally:
-            self.findings |= probe.findings
+            self.findings |= {name: printable(found) for name, found in probe.findings.items()}
+            self.evidence = probe.evidence | self.evidence  # the first corner's is the plainest to look at
             self.notes |= probe.notes
             self.seconds_inside += probe.seconds_inside
 
@@ -137,11 +140,17 @@ class Trial:
             seconds_inside=self.seconds_inside,
             classes=tuple(sorted(self.classes)),
             findings=self.findings,
+            evidence=self.evidence,
         )
         if self.fault:
             fault, probe = self.fault
             status: Status = "failed" if isinstance(fault, Violation) else "error"
-            return dataclasses.replace(result, status=status, failure=_failure(fault, probe, target))
+            return dataclasses.replace(
+                result,
+                status=status,
+                evidence=self.evidence | probe.evidence,
+                failure=_failure(fault, probe, target),
+            )
         if not self.executed and self.unsupported:
             return dataclasses.replace(result, status="skipped", reason=self.unsupported)
         least = len(self.law.domain.fixed) or profile.minimum

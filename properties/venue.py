@@ -46,12 +46,12 @@ class Venue(Protocol):
     about: About
     isolation: str
 
-    def tried(self, law: Law, pack: int, *, shared: Sequence[Case] = ()) -> LawResult:
+    def tried(self, law: Law, pack: int = 1, *, shared: Sequence[Case] = (), only: Case | None = None) -> LawResult:
         """Hold the implementation to one law. Never raises, whatever the implementation does.
 
         pack: how many drawn examples one call may judge, along the batch axis; more than one only where samples
         are known not to depend on each other. shared: cases on which some implementation broke the law, to be
-        tried first.
+        tried first. only: the one case to try it on.
         """
 
     def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
@@ -86,9 +86,12 @@ class InProcess:
         watch: Callable[[Case], None] = lambda case: None,
         *,
         shared: Sequence[Case] = (),
+        only: Case | None = None,
     ) -> LawResult:
         """Hold the implementation to one law. watch: is told each case before it is tried."""
         started = time.perf_counter()
+        if only is not None:
+            law = dataclasses.replace(law, domain=dataclasses.replace(law.domain, fixed=(only,)))
         trial = Trial(law, self.implementation, watch)
         notes, expected = trial.notes, self.terms.expected.get(law.id)
         with _calm_torch(), functions_put_back("the implementation", notes, threads_too=law.budget == "eager"):

@@ -62,13 +62,13 @@ class Child:
             self.close()
             raise Refused(f"loading it, {how}") from None
 
-    def tried(self, law: Law, pack: int = 1, *, shared: Sequence[Case] = ()) -> LawResult:
+    def tried(self, law: Law, pack: int = 1, *, shared: Sequence[Case] = (), only: Case | None = None) -> LawResult:
         """Hold the implementation to one law; where that takes the process down, say what happened."""
         started, case = time.perf_counter(), None
         try:
             if self.launched is None:
                 self._start()
-            self._send(Try(law.id, pack, tuple(shared)))
+            self._send(Try(law.id, pack, tuple(shared), only))
             while "trying" in (answer := self._answer(self.limits.seconds)):
                 case = answer["trying"]
         except (Lost, Refused) as how:

@@ -33,11 +33,12 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Try:
-    """An order: hold the implementation to this law. shared: cases to be tried first."""
+    """An order: hold the implementation to this law. shared: cases to be tried first; only: the one case to try."""
 
     law: str
     pack: int
     shared: tuple[Case, ...] = ()
+    only: Case | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _loaded(load: Load, answer: Callable[..., None]) -> InProcess | None:
 def _tried(venue: InProcess, order: Try, watch: Callable[[Any], None]) -> LawResult:
     law = all_laws()[order.law]
     try:
-        return venue.tried(law, order.pack, watch, shared=order.shared)
+        return venue.tried(law, order.pack, watch, shared=order.shared, only=order.only)
     except BaseException as error:  # what a trial lets through: KeyboardInterrupt and its like
         return LawResult(law.id, law.level, "error", reason=f"raised {type(error).__name__}: {first_line(error)}")
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import readings
+from sdtps_ref.properties import evidence, readings
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_equal, expect_finite
 from sdtps_ref.properties.law import Violation, law
@@ -118,6 +118,7 @@ def backward_is_softmax(probe: Probe) -> None:
     decision = probe.select().decision
     _expect_no_other_sample(probe, decision)
     seen = probe.jacobian(decision, probe.score)
+    probe.evidence["decision"] = evidence.decision(decision, probe.score, seen, str(probe.case))
     expect_finite(probe, JACOBIAN, "ben", seen)
     # Where one token takes it all the gradient vanishes, and what is left of it is the rounding of p.
     tolerance = STRUCTURE * float(seen.abs().amax()) + 1e-6 / probe.case.tau

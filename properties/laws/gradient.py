@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import fingerprint
+from sdtps_ref.properties import evidence, fingerprint
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Discard, Violation, law
@@ -235,7 +235,7 @@ def well_conditioned(probe: Probe) -> None:
     pass is the same to the bit.
     """
     pooled, readings = read_pipeline(probe)
-    gain = float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau
+    gain = _gain(probe, readings)
     probe.findings["gain"] = gain
     low, high = WELL_CONDITIONED
     if low <= gain <= high:
@@ -255,4 +255,12 @@ def _seen_and_owed(probe: Probe, pooled: Tensor, readings: list[Reading]) -> tup
     cotangent = probe.random(pooled)
     seen = probe.gradient(pooled, probe.score, cotangent)
     flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
-    return seen, np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
+    owed = np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
+    gain = _gain(probe, readings)
+    with np.errstate(all="ignore"):  # a gain that is no number is the reader's to see
+        probe.evidence["gradient"] = evidence.gradient(seen, owed / gain, gain, str(probe.case))
+    return seen, owed
+
+
+def _gain(probe: Probe, readings: list[Reading]) -> float:
+    return float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import noise_evidence, readings, values
+from sdtps_ref.properties import evidence, noise_evidence, readings, values
 from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_equal, expect_finite
@@ -136,10 +136,10 @@ def is_finite(probe: Probe) -> None:
         )
 
 
-def _expect_innocent_once(probe: Probe, evidence: Callable[[int], noise_evidence.Evidence | None]) -> None:
+def _expect_innocent_once(probe: Probe, against: Callable[[int], noise_evidence.Evidence | None]) -> None:
     """Accuse only where every seed of AGAIN gives evidence, as chance does not."""
     for seed in AGAIN:
-        found = evidence(seed)
+        found = against(seed)
         if found is None:
             return
         probe.findings["noise"] = found.looks
@@ -148,7 +148,10 @@ def _expect_innocent_once(probe: Probe, evidence: Callable[[int], noise_evidence
 
 
 def _noise(probe: Probe, seed: int = 0) -> Tensor:
-    return probe.noise(probe.select(seed=seed).decision)
+    noise = probe.noise(probe.select(seed=seed).decision)
+    if probe.case.training:
+        probe.evidence["noise"] = evidence.noise(noise)
+    return noise
 
 
 def _is_nothing(noise: Tensor) -> bool:

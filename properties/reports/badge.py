@@ -1,0 +1,20 @@
+"""A badge: what the endpoint of shields.io reads (https://shields.io/badges/endpoint-badge)."""
+
+import json
+
+from sdtps_ref.properties.certificate import Certificate
+
+
+def badge(certificate: Certificate) -> str:
+    """One JSON object: certified with its level in green (paler in part, or with failures expected), refused in red, not measured in grey."""
+    level = certificate.level or "in part"
+    whole = certificate.level is not None and not certificate.expected_failures
+    message, colour = {
+        "certified": (f"certified, {level}", "brightgreen" if whole else "yellowgreen"),
+        "refused": ("refused", "red"),
+        "error": ("not measured", "lightgrey"),
+    }[certificate.verdict]
+    endpoint = {"schemaVersion": 1, "label": "sdtps", "message": message, "color": colour}
+    if certificate.verdict != "certified":
+        endpoint["isError"] = True
+    return json.dumps(endpoint) + "\n"

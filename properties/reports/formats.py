@@ -1,0 +1,76 @@
+"""The formats that a certificate is written in, as options of a command."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.reports.extra import require
+
+if TYPE_CHECKING:  # it brings torch, and the options of a command must not
+    from sdtps_ref.properties.certificate import Certificate
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: what the help says it is, the module and function of that name that write it, and what they need."""
+
+    what: str
+    source: str
+    libraries: tuple[str, ...] = ()
+
+    def made(self, certificate: "Certificate") -> str:
+        """The certificate in this format."""
+        return getattr(import_module(f"sdtps_ref.properties.reports.{self.source}"), self.source)(certificate)
+
+
+FORMATS = {
+    "json": Format("the certificate itself, from which the others can be made", "record"),
+    "junit": Format("JUnit XML", "junit", ("junitparser",)),
+    "markdown": Format("a summary for a pull request", "markdown"),
+    "badge": Format("an endpoint for a badge of shields.io", "badge"),
+    "html": Format("one self-contained page with plots", "html", ("jinja2", "matplotlib")),
+}
+
+
+def add_format_options(parser: "argparse._ActionsContainer", *, but: tuple[str, ...] = ()) -> None:
+    """One option a format, each with the file to write; `but` those."""
+    for name, known in FORMATS.items():
+        if name not in but:
+            parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {known.what}")
+
+
+def asked_for(options: argparse.Namespace) -> dict[str, Path]:
+    """The file for each format that was asked for.
+
+    Before there is anything to lose, InvalidInput is raised where the folder of one is not there, it is a folder
+    itself, or two formats name one file, and MissingLibrary where a library is missing.
+    """
+    files: dict[str, Path] = {}
+    for name, known in FORMATS.items():
+        path = getattr(options, name, None)
+        if path is None:
+            continue
+        if not path.parent.is_dir() or path.is_dir():
+            raise InvalidInput.given(f"--{name} {path}", "a file in a folder that exists")
+        for other, taken in files.items():
+            if taken.resolve() == path.resolve():
+                raise InvalidInput.given(f"{path} for --{other} and for --{name}", "a file for each")
+        for library in known.libraries:
+            require(library, f"--{name}")
+        files[name] = path
+    return files
+
+
+def write_reports(certificate: "Certificate", files: Mapping[str, Path]) -> list[str]:
+    """Write each format into its file. Returns a line for each that could not be written; the others are."""
+    problems = []
+    for name, path in files.items():
+        try:
+            path.write_text(FORMATS[name].made(certificate), encoding="utf-8")
+        except OSError as error:
+            problems.append(f"--{name} {path} could not be written: {error.strerror or error}")
+    return problems

@@ -1,0 +1,1 @@
+"""Certificates that were stored: read with suspicion, replayed, verified, and joined."""

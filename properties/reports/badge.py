@@ -6,7 +6,10 @@ from sdtps_ref.properties.certificate import Certificate
 
 
 def badge(certificate: Certificate) -> str:
-    """One JSON object: certified with its level in green (paler in part, or with failures expected), refused in red, not measured in grey."""
+    """One JSON object: certified with its level in green, refused in red, not measured in grey.
+
+    The green is paler where it was certified in part, or with failures that were expected.
+    """
     level = certificate.level or "in part"
     whole = certificate.level is not None and not certificate.expected_failures
     message, colour = {

@@ -1,0 +1,162 @@
+"""The measuring of one process: shuffled rounds over BASE, HEAD, a copy of BASE and a slowed copy, cell by cell."""
+
+import gc
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+
+import numpy as np
+import torch
+
+from sdtps_ref.benchmarks.gate.cells import Cell
+from sdtps_ref.benchmarks.gate.clock import HostClock, clock_for
+from sdtps_ref.benchmarks.gate.copies import Copy, loaded
+from sdtps_ref.benchmarks.gate.filler import Filler
+from sdtps_ref.benchmarks.gate.plan import SUBJECTS, Measured, Plan
+from sdtps_ref.benchmarks.gate.same import check_same, with_weights
+from sdtps_ref.benchmarks.workloads import Inputs, make
+from sdtps_ref.errors import SDTPSError
+
+LEAST = 1e-3  # seconds a sample: below, a clock and a scheduler are measured
+WARM_UP = 3  # calls of each subject, before it counts
+PROBES = 15  # samples behind a first guess of a duration
+MOST_CALLS = 1024
+FEWEST_ROUNDS = 4  # a block
+
+
+class Unmeasurable(SDTPSError):
+    """A cell cannot be measured; the message is one line."""
+
+
+@dataclass
+class Subject:
+    """Something to be timed: a call for each of the rotated inputs, and what is done besides."""
+
+    calls: list[Callable[[], None]]
+    filler: Filler | None = None
+
+
+def measure(plan: Plan, announce: Callable[[Cell], None] = lambda cell: None) -> list[Measured]:
+    """All cells of the plan, in the order of the plan. Raises SDTPSError where there is nothing to be measured.
+
+    Every side is loaded apart, the A/A copy too: what a second import costs, and where it lies, is part of the noise.
+    """
+    torch.set_num_threads(plan.threads)
+    base, head, again = loaded(plan.base), loaded(plan.head), loaded(plan.base)
+    for cell in plan.cells:
+        check_same(cell, base, head)
+    measured = []
+    for number, cell in enumerate(plan.cells):
+        announce(cell)
+        rng = random.Random(f"{plan.seed} {number}")
+        measured.append(_measure_cell(plan, cell, {"base": base, "head": head, "again": again, "slow": again}, rng))
+    return measured
+
+
+def _measure_cell(plan: Plan, cell: Cell, copies: dict[str, Copy], rng: random.Random) -> Measured:
+    clock = clock_for(cell.device, plan.threads)
+    doses = {"head": plan.head_dose, "slow": plan.dose}
+    fillers = {name: Filler(cell, dose) for name, dose in doses.items() if dose}
+    base = copies["base"]
+    with base.active():
+        inputs = make(base.implementation, cell.stage, cell.size, cell.dtype, cell.device).inputs
+    subjects = _built(cell, copies, fillers, inputs)
+    calls, seconds = _calls(cell, subjects["base"], fillers, clock)
+    rounds = max(FEWEST_ROUNDS, round(plan.seconds / plan.blocks / (seconds * (len(SUBJECTS) + sum(doses.values())))))
+    times, seen = [], {name: [0.0] * 0 for name in fillers}
+    for block in range(plan.blocks):
+        if block:
+            subjects = _built(cell, copies, fillers, inputs)
+        found, shares = _block(subjects, calls, rounds, rng, clock)
+        times.append(found)
+        for name, filler in fillers.items():
+            seen[name] += shares[name]
+            filler.correct(median(shares[name]))
+    dose = {name: median(shares) for name, shares in seen.items()}
+    return Measured(cell, np.array(times), calls, dose.get("slow", 0.0), dose.get("head", 0.0))
+
+
+def _built(
+    cell: Cell, copies: dict[str, Copy], fillers: dict[str, Filler], inputs: tuple[Inputs, ...]
+) -> dict[str, Subject]:
+    """Every subject made anew, on the same inputs with the same weights, and called a few times."""
+    subjects, first = {}, None
+    for name in SUBJECTS:
+        with copies[name].active():
+            made = make(copies[name].implementation, cell.stage, cell.size, cell.dtype, cell.device, rotated=0)
+            workload = replace(made, inputs=inputs)
+            first = first or workload
+            subject = Subject(with_weights(workload, first).calls(cell.mode), fillers.get(name))
+            for call in subject.calls * WARM_UP:
+                call()
+        subjects[name] = subject
+    return subjects
+
+
+def _calls(
+    cell: Cell, base: Subject, fillers: dict[str, Filler], clock: HostClock
+) -> tuple[int, float]:
+    """How many calls make a sample that is long enough to be timed and to be dosed, and how long it is in seconds."""
+
+    def probe(calls: int, filler: Filler | None = None) -> list[tuple[float, float]]:
+        subject = Subject(base.calls, filler)
+        return [_sample(subject, calls, turn, clock) for turn in range(PROBES)]
+
+    def share(calls: int, filler: Filler) -> float:
+        return median(after / before for before, after in probe(calls, filler))
+
+    calls = max(1, math.ceil(LEAST / median(before for before, _ in probe(1))))
+    while calls <= MOST_CALLS:
+        if all(filler.fit(partial(share, calls, filler)) for filler in fillers.values()):
+            return calls, median(before for before, _ in probe(calls))
+        calls *= 2
+    raise Unmeasurable(f"{cell}: {MOST_CALLS} calls are too short to be slowed by a measured part")
+
+
+def _block(
+    subjects: dict[str, Subject], calls: int, rounds: int, rng: random.Random, clock: HostClock
+) -> tuple[list[list[float]], dict[str, list[float]]]:
+    """Times of every round and subject, and the fillers' parts of their samples."""
+    times, shares = [], {name: [0.0] * 0 for name, subject in subjects.items() if subject.filler}
+    order = list(subjects)
+    with _no_collection():
+        for turn in range(rounds):
+            rng.shuffle(order)
+            taken = {}
+            for name in order:
+                before, after = _sample(subjects[name], calls, turn, clock)
+                taken[name] = before + after
+                if name in shares:
+                    shares[name].append(after / before)
+            times.append([taken[name] for name in SUBJECTS])
+    return times, shares
+
+
+def _sample(subject: Subject, calls: int, turn: int, clock: HostClock) -> tuple[float, float]:
+    """Seconds of the calls, and of the filler after them."""
+    work, filler = subject.calls[turn % len(subject.calls)], subject.filler
+    clock.settle()
+    begin = clock.mark()
+    for _ in range(calls):
+        work()
+    between = clock.mark()
+    if filler is not None:
+        filler.work()
+    end = clock.mark()
+    return clock.seconds(begin, between), clock.seconds(between, end)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage is collected between blocks, not in the middle of a sample."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+

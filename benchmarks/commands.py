@@ -14,3 +14,8 @@ def bench(arguments: list[str]) -> int:
         module = import_module(f"sdtps_ref.benchmarks.{BESIDES[arguments[0]]}")
         return getattr(module, arguments[0])(arguments[1:])
     return import_module("sdtps_ref.benchmarks.benching").bench(arguments)
+
+
+def gate(arguments: list[str]) -> int:
+    """Did it get slower? Exit status: the gate's own."""
+    return import_module("sdtps_ref.benchmarks.gate.command").gate(arguments)

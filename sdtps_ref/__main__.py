@@ -17,6 +17,7 @@ COMMANDS = {
     "init": ("properties", "write an adapter to start from, and a test file, into your project"),
     "golden": ("golden", "generate the golden vectors, or check an implementation against them"),
     "bench": ("benchmarks", "time implementations against each other and against the machine's limit"),
+    "gate": ("benchmarks", "did it get slower: two revisions, folders or targets against each other"),
 }
 
 

@@ -46,8 +46,13 @@ class SharedHostClock(HostClock):
 
     def mark(self) -> int:
         """Now."""
-        waited = int(os.pread(self.file, 64, 0).split()[1])
-        return time.perf_counter_ns() - waited
+        while True:  # a wait between the two readings would count in one of them alone
+            waited, now = self._waited(), time.perf_counter_ns()
+            if self._waited() == waited:
+                return now - waited
+
+    def _waited(self) -> int:
+        return int(os.pread(self.file, 64, 0).split()[1])
 
 
 class DeviceClock(HostClock):

@@ -69,9 +69,11 @@ def _take_out(names: set[str]) -> dict[str, ModuleType]:
 
 def _check_origin(copy: Copy) -> None:
     """A finder that an editable install left behind may answer first: then both sides would be the same code."""
-    root = copy.operand.root
+    if copy.operand.root is None:
+        return
+    root = Path(copy.operand.root).resolve()
     package = copy.operand.target.partition(":")[0].partition(".")[0]
-    for name, module in copy.modules.items() if root is not None else ():
+    for name, module in copy.modules.items():
         file = getattr(module, "__file__", None)
-        if name.partition(".")[0] == package and file and not Path(file).resolve().is_relative_to(Path(root).resolve()):
-            raise InvalidInput.given(f"{copy.operand.given}, whose {name} was imported from {file}", f"one under {root}")
+        if name.partition(".")[0] == package and file and not Path(file).resolve().is_relative_to(root):
+            raise InvalidInput.given(f"{copy.operand.given}, whose {name} came from {file}", f"one under {root}")

@@ -97,9 +97,7 @@ def _built(
     return subjects
 
 
-def _calls(
-    cell: Cell, base: Subject, fillers: dict[str, Filler], clock: HostClock
-) -> tuple[int, float]:
+def _calls(cell: Cell, base: Subject, fillers: dict[str, Filler], clock: HostClock) -> tuple[int, float]:
     """How many calls make a sample that is long enough to be timed and to be dosed, and how long it is in seconds."""
 
     def probe(calls: int, filler: Filler | None = None) -> list[tuple[float, float]]:
@@ -159,4 +157,3 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-

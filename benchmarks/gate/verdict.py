@@ -1,7 +1,7 @@
 """The rule: three fresh processes, five more where there is a suspicion or a control failed, then a verdict a cell."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.gate.judging import LEVEL, Evidence, Judgement, evidence, holm, judge
 from sdtps_ref.benchmarks.gate.plan import DOSE, TOLERANCE, Measured
 
-FIRST, MORE = 3, 5  # processes
+COUNTS = (3, 5)  # processes: at first, and more where there is a doubt
 NOT_SLOWER, SLOWER, INCONCLUSIVE = "not slower", "slower", "inconclusive"
 EXIT = {NOT_SLOWER: 0, SLOWER: 1, INCONCLUSIVE: 3}
 DOSE_ERROR = 0.2  # of the dose owed; beyond it the slowed copy is no control
@@ -61,13 +61,30 @@ def observe(measured: Measured, rng: np.random.Generator) -> Observed:
     return Observed(head, again, slow, measured.dose, seconds)
 
 
-def decide(cells: Sequence[Cell], fresh: Callable[[], Process], rule: Rule) -> list[Verdict]:
-    """The verdict on each cell. fresh: measures in a new process; it is called three times, or eight."""
-    first = [fresh() for _ in range(FIRST)]
-    verdicts = list(_early(cells, first, rule))
-    if all(verdict.says == NOT_SLOWER for verdict in verdicts):
-        return verdicts
-    return list(_late(cells, first, [fresh() for _ in range(MORE)], rule))
+def decide(
+    cells: Sequence[Cell], fresh: Callable[[Sequence[Cell]], Process], rule: Rule, processes: tuple[int, int] = COUNTS
+) -> list[Verdict]:
+    """The verdict on each cell. fresh: measures cells in a new process.
+
+    It is called three times with all cells, and five times more with those that are in doubt: HEAD looks slower there,
+    or a control failed. Controls and figures are then those of all eight processes; slower is what the first three and
+    the five fresh ones both call so.
+    """
+    few, more = processes
+    first = [fresh(cells) for _ in range(few)]
+    judged = _judged(cells, first, rule)
+    early = [_early(*row, rule, len(cells)) for row in judged]
+    doubtful = [number for number, verdict in enumerate(early) if verdict.says != NOT_SLOWER]
+    if not doubtful:
+        return early
+    left = [cells[number] for number in doubtful]
+    later = [fresh(left) for _ in range(more)]
+    every = [[process[number] for number in doubtful] for process in first] + later
+    confirmed = [slower for *_, slower in _judged(left, later, rule)]
+    for number, agrees, (cell, together, _) in zip(doubtful, confirmed, _judged(left, every, rule), strict=True):
+        suspected = judged[number][-1]
+        early[number] = _late(cell, together, suspected, agrees, processes, _failed(together, rule, len(cells)))
+    return early
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:
@@ -76,38 +93,30 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     return next(says for says in (SLOWER, INCONCLUSIVE, NOT_SLOWER) if says in said)
 
 
-def _early(cells: Sequence[Cell], first: Sequence[Process], rule: Rule) -> Iterator[Verdict]:
-    for cell, judged, slower in _judged(cells, first, rule):
-        failed = _failed(judged, rule, len(cells))
-        says = INCONCLUSIVE if failed else SLOWER if slower else NOT_SLOWER
-        yield Verdict(cell, says, failed, *judged)
+def _early(cell: Cell, judged: "Judged", slower: bool, rule: Rule, cells: int) -> Verdict:
+    failed = _failed(judged, rule, cells)
+    return Verdict(cell, INCONCLUSIVE if failed else SLOWER if slower else NOT_SLOWER, failed, *judged)
 
 
 def _late(
-    cells: Sequence[Cell], first: Sequence[Process], more: Sequence[Process], rule: Rule
-) -> Iterator[Verdict]:
-    """Controls and figures are those of all processes; slower is what the first and the fresh ones both call so."""
-    rows = (_judged(cells, processes, rule) for processes in ([*first, *more], first, more))
-    for (cell, judged, _), (_, _, suspected), (_, _, confirmed) in zip(*rows, strict=True):
-        failed = _failed(judged, rule, len(cells))
-        if failed:
-            yield Verdict(cell, INCONCLUSIVE, failed, *judged)
-        elif confirmed and not suspected:
-            why = f"{len(first)} processes call it not slower, {len(more)} more call it slower"
-            yield Verdict(cell, INCONCLUSIVE, why, *judged)
-        elif confirmed:
-            yield Verdict(cell, SLOWER, f"{len(first)} processes, and {len(more)} more", *judged)
-        else:
-            why = f"{len(first)} processes called it slower, {len(more)} more did not" if suspected else ""
-            yield Verdict(cell, NOT_SLOWER, why, *judged)
+    cell: Cell, judged: "Judged", suspected: bool, confirmed: bool, processes: tuple[int, int], failed: str
+) -> Verdict:
+    few, more = processes
+    if failed:
+        return Verdict(cell, INCONCLUSIVE, failed, *judged)
+    if confirmed and not suspected:
+        why = f"{few} processes call it not slower, {more} more call it slower"
+        return Verdict(cell, INCONCLUSIVE, why, *judged)
+    if confirmed:
+        return Verdict(cell, SLOWER, f"{few} processes, and {more} more", *judged)
+    why = f"{few} processes called it slower, {more} more did not" if suspected else ""
+    return Verdict(cell, NOT_SLOWER, why, *judged)
 
 
 Judged = tuple[Judgement, Judgement, Judgement, float, float]
 
 
-def _judged(
-    cells: Sequence[Cell], processes: Sequence[Process], rule: Rule
-) -> list[tuple[Cell, Judged, bool]]:
+def _judged(cells: Sequence[Cell], processes: Sequence[Process], rule: Rule) -> list[tuple[Cell, Judged, bool]]:
     """Each cell with what is known of it, and whether HEAD is slower there, the cells taken together by Holm."""
     rng = np.random.default_rng([rule.seed, len(processes)])
     rows: list[Judged] = []
@@ -131,5 +140,5 @@ def _failed(judged: Judged, rule: Rule, cells: int) -> str:
     if abs(again.ratio) > math.log1p(rule.tolerance):
         return f"BASE differs from its own copy by {again.percent:+.1f} %"
     if not slow.slower(rule.tolerance, rule.level / cells):
-        return f"the copy slowed by {dose:.1%} was not seen ({slow.percent:+.1f} %, 99 % above {slow.lower_percent:+.1f})"
+        return f"the copy slowed by {dose:.1%} was not seen: {seen}"
     return ""

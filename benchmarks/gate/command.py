@@ -1,0 +1,121 @@
+"""The command `sdtps gate`: its options, and which of its forms was asked for."""
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES
+from sdtps_ref.benchmarks.gate.comparison import Asked, cells_of, compare, operands
+from sdtps_ref.benchmarks.gate.environment import environment
+from sdtps_ref.benchmarks.gate.operands import ACCEPTED, DEFAULT_IMPLEMENTATION
+from sdtps_ref.benchmarks.gate.plan import SECONDS, TOLERANCE
+from sdtps_ref.benchmarks.gate.report import print_verdicts, to_json
+from sdtps_ref.benchmarks.gate.verdict import EXIT, Rule, overall
+from sdtps_ref.benchmarks.implementations import STAGE_METHODS
+from sdtps_ref.benchmarks.workloads import DTYPES, MODES
+from sdtps_ref.errors import InvalidInput, SDTPSError
+
+
+def gate(arguments: list[str]) -> int:
+    """Did HEAD get slower than BASE?
+
+    Exit 0 not slower, 1 slower, 2 could not run, 3 inconclusive: a control failed, which is no pass.
+    """
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False, markup=False)
+    try:
+        return _compare(options, console)
+    except SDTPSError as error:
+        print(f"sdtps gate: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary, _, exits = (gate.__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(prog="sdtps gate", description=summary, epilog=" ".join(exits.split()))
+    parser.add_argument("base", nargs="?", metavar="BASE", help=ACCEPTED)
+    parser.add_argument("head", nargs="?", metavar="HEAD", help="the same")
+    parser.add_argument("--stage", action="append", choices=STAGE_METHODS, help="this stage only (default: all)")
+    sizes = "a size such as 4x128x512, B by N by C; may be repeated"
+    parser.add_argument(
+        "--size", action="append", metavar="SIZE", help=f"{sizes} (default: {', '.join(DEFAULT_SIZES)})"
+    )
+    parser.add_argument(
+        "--mode", action="append", choices=MODES, help=f"this mode only (default: {', '.join(DEFAULT_MODES)})"
+    )
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="(default: float32)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of torch (default: 1)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=100 * TOLERANCE,
+        metavar="PERCENT",
+        help=f"slower by less is not called slower; the control is slowed by twice that (default: {100 * TOLERANCE:g})",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"of measuring, a cell and process (default: {SECONDS:g})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the shuffling and the bootstrap (default: 0)")
+    parser.add_argument(
+        "--implementation",
+        default=DEFAULT_IMPLEMENTATION,
+        metavar="MODULE:ATTRIBUTE",
+        help=f"what is measured of a revision or folder (default: {DEFAULT_IMPLEMENTATION})",
+    )
+    parser.add_argument(
+        "--repository", type=Path, default=Path("."), metavar="FOLDER", help="where revisions are looked for"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    return parser
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    for name, accepted in (("threads", "1 or more"), ("tolerance", "a percentage above 0"), ("seconds", "above 0")):
+        value = getattr(options, name)
+        if not (0 < value < math.inf):
+            raise InvalidInput.given(f"--{name} {value:g}", accepted)
+    if options.json is not None and not options.json.parent.is_dir():
+        raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
+    tolerance = options.tolerance / 100
+    return Asked(
+        stages=tuple(options.stage or ()),
+        sizes=tuple(options.size or DEFAULT_SIZES),
+        modes=tuple(options.mode or DEFAULT_MODES),
+        dtype=options.dtype,
+        device=options.device,
+        seconds=options.seconds,
+        threads=options.threads,
+        implementation=options.implementation,
+        repository=options.repository,
+        rule=Rule(tolerance=tolerance, dose=2 * tolerance, seed=options.seed),
+    )
+
+
+def _compare(options: argparse.Namespace, console: Console) -> int:
+    if options.base is None or options.head is None:
+        raise InvalidInput.given(
+            f"{sum(map(bool, (options.base, options.head)))} operands", f"BASE and HEAD: {ACCEPTED}"
+        )
+    asked = _asked(options)
+    begun = time.monotonic()
+    with operands(options.base, options.head, asked) as (base, head):
+        cells = cells_of(base, head, asked)
+        surroundings = environment(asked.device, asked.threads)
+        for name, side in (("BASE", base), ("HEAD", head)):
+            console.print(f"{name}  {side.given}  ({side.meant})", soft_wrap=True)
+        console.print(Text("; ".join(f"{name} {value}" for name, value in surroundings.items()), style="dim"))
+        console.print()
+        verdicts = compare(base, head, cells, asked, console)
+    seconds = time.monotonic() - begun
+    print_verdicts(console, verdicts, asked.rule, seconds)
+    if options.json is not None:
+        record = to_json(base, head, verdicts, asked.rule, surroundings, seconds)
+        options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return EXIT[overall(verdicts)]

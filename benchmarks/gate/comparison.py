@@ -1,0 +1,91 @@
+"""A comparison from its operands to its verdicts, with progress while it is measured."""
+
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES, Cell, chosen
+from sdtps_ref.benchmarks.gate.copies import loaded
+from sdtps_ref.benchmarks.gate.operands import DEFAULT_IMPLEMENTATION, Operand, resolve
+from sdtps_ref.benchmarks.gate.plan import SECONDS, Plan
+from sdtps_ref.benchmarks.gate.process import in_fresh_process
+from sdtps_ref.benchmarks.gate.verdict import COUNTS, Process, Rule, Verdict, decide, observe
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be compared, and how; empty stages are all that both sides offer. seconds: a cell and process."""
+
+    stages: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = DEFAULT_SIZES
+    modes: tuple[str, ...] = DEFAULT_MODES
+    dtype: str = "float32"
+    device: str = "cpu"
+    seconds: float = SECONDS
+    threads: int = 1
+    implementation: str = DEFAULT_IMPLEMENTATION
+    repository: Path = Path(".")
+    rule: Rule = field(default_factory=Rule)
+
+
+@contextmanager
+def operands(base: str, head: str, asked: Asked) -> Iterator[tuple[Operand, Operand]]:
+    """Both sides, revisions written to a folder that is gone afterwards. Raises InvalidInput."""
+    with tempfile.TemporaryDirectory(prefix="sdtps-gate-") as folder:
+        sides = []
+        for name, given in (("base", base), ("head", head)):
+            into = Path(folder, name)
+            into.mkdir()
+            sides.append(resolve(given, implementation=asked.implementation, repository=asked.repository, into=into))
+        yield sides[0], sides[1]
+
+
+def cells_of(base: Operand, head: Operand, asked: Asked) -> tuple[Cell, ...]:
+    """What can be compared. Loads both, to see which stages they offer. Raises SDTPSError."""
+    sides = [loaded(side).implementation for side in (base, head)]
+    return chosen(
+        *sides, stages=asked.stages, sizes=asked.sizes, modes=asked.modes, dtype=asked.dtype, device=asked.device
+    )
+
+
+def compare(
+    base: Operand,
+    head: Operand,
+    cells: Sequence[Cell],
+    asked: Asked,
+    console: Console,
+    *,
+    head_dose: float = 0.0,
+) -> list[Verdict]:
+    """Measure in fresh processes until the rule has its verdicts. Raises SDTPSError."""
+    plan = Plan(
+        base, head, tuple(cells), asked.seconds, threads=asked.threads, dose=asked.rule.dose, head_dose=head_dose
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=COUNTS[0] * len(cells))
+        started = 0
+
+        def fresh(wanted: Sequence[Cell]) -> Process:
+            nonlocal started
+            started += 1
+            if started == COUNTS[0] + 1:
+                progress.reset(task, total=COUNTS[1] * len(wanted))
+            number = started
+
+            def begin(cell: Cell) -> None:
+                progress.update(task, description=f"process {number}: {cell}", advance=1)
+
+            seed = asked.rule.seed + number
+            found = in_fresh_process(replace(plan, cells=tuple(wanted), seed=seed), begin)
+            rng = np.random.default_rng(random.Random(seed).getrandbits(64))
+            return [observe(measured, rng) for measured in found]
+
+        return decide(cells, fresh, asked.rule)

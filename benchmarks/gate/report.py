@@ -42,7 +42,7 @@ def print_verdicts(console: Console, verdicts: list[Verdict], rule: Rule, second
     says = overall(verdicts)
     console.print(Text(SAID[says], style=STYLES[says]), soft_wrap=True)
     console.print(
-        f"Tolerance {100 * rule.tolerance:g} %; {len(verdicts)} cells in {seconds:.0f} s; n is the number of processes.",
+        f"Tolerance {100 * rule.tolerance:g} %; {len(verdicts)} cells in {seconds:.0f} s; n: processes.",
         style="dim",
         soft_wrap=True,
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES
+from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES, chosen
+from sdtps_ref.benchmarks.gate.clockless_command import STORE, clockless
 from sdtps_ref.benchmarks.gate.comparison import Asked, cells_of, compare, operands
 from sdtps_ref.benchmarks.gate.environment import environment
 from sdtps_ref.benchmarks.gate.operands import ACCEPTED, DEFAULT_IMPLEMENTATION
@@ -20,6 +21,7 @@ from sdtps_ref.benchmarks.gate.verdict import EXIT, Rule, overall
 from sdtps_ref.benchmarks.implementations import STAGE_METHODS
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.properties.target import load
 
 
 def gate(arguments: list[str]) -> int:
@@ -30,7 +32,7 @@ def gate(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, markup=False)
     try:
-        return _compare(options, console)
+        return _clockless(options, console) if options.clockless else _compare(options, console)
     except SDTPSError as error:
         print(f"sdtps gate: {error}", file=sys.stderr)
         return 2
@@ -72,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repository", type=Path, default=Path("."), metavar="FOLDER", help="where revisions are looked for"
     )
+    parser.add_argument(
+        "--clockless",
+        action="store_true",
+        help="instead: count operators, kernels, bytes and memory of BASE alone (default: the reference)",
+    )
+    parser.add_argument(
+        "--store", type=Path, default=STORE, metavar="FILE", help="of counts (default: the one of this package)"
+    )
+    parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     return parser
 
@@ -96,6 +107,25 @@ def _asked(options: argparse.Namespace) -> Asked:
         repository=options.repository,
         rule=Rule(tolerance=tolerance, dose=2 * tolerance, seed=options.seed),
     )
+
+
+def _clockless(options: argparse.Namespace, console: Console) -> int:
+    if options.head is not None:
+        raise InvalidInput.given(f"--clockless and HEAD {options.head!r}", "one target: it is held to stored counts")
+    if not options.store.parent.is_dir():
+        raise InvalidInput.given(f"--store {options.store}", "a file in a folder that exists")
+    target, asked = options.base or options.implementation, _asked(options)
+    implementation = load(target)
+    cells = chosen(
+        implementation,
+        implementation,
+        stages=asked.stages,
+        sizes=asked.sizes,
+        modes=asked.modes,
+        dtype=asked.dtype,
+        device=asked.device,
+    )
+    return clockless(implementation, target, cells, options.store, console, update=options.update)
 
 
 def _compare(options: argparse.Namespace, console: Console) -> int:

@@ -15,7 +15,7 @@ from sdtps_ref.benchmarks import limits
 from sdtps_ref.benchmarks.counting import count
 from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.implementations import Compiled
-from sdtps_ref.benchmarks.workloads import make
+from sdtps_ref.benchmarks.workloads import Workload, make
 
 # How inductor's code calls its own kernels, on the CPU and on a GPU, a library's, and torch's operators.
 KERNEL_CALLS = re.compile(r"\b(?:extern_kernels\.\w+|cpp_fused\w*|triton_\w+\.run|torch\.ops\.[\w.]+|aten\.[\w.]+)\(")
@@ -47,16 +47,18 @@ class Counted:
 def counted(implementation: Any, cell: Cell, *, kernels: bool = True) -> Counted:
     """Count one cell; kernels: also compile it. Raises InvalidInput for a stage that is not offered."""
 
-    def workload(of: Any) -> Callable[[], None]:
-        return make(of, cell.stage, cell.size, cell.dtype, cell.device, rotated=1).call(cell.mode)
+    def workload(of: Any) -> Workload:
+        return make(of, cell.stage, cell.size, cell.dtype, cell.device, rotated=1)
 
-    call = workload(implementation)
+    eager = workload(implementation)
+    call = eager.call(cell.mode)
     call()  # what a first call leaves behind is not the call's own
     counts = count(call)
     operators = dict(sorted(Counter(operator.name for operator in counts.operators).items()))
     itemsize = getattr(torch, cell.dtype).itemsize
-    least = limits.work(cell.stage, cell.mode, cell.size).bytes(itemsize)
-    compiled = kernel_count(workload(Compiled(implementation))) if kernels else None
+    extra = getattr(eager.built(*eager.inputs[0].arguments), "extra_token", None) is not None
+    least = limits.work(cell.stage, cell.mode, cell.size, extra=extra).bytes(itemsize)
+    compiled = kernel_count(workload(Compiled(implementation)).call(cell.mode)) if kernels else None
     return Counted(operators, compiled, counts.bytes, least, counts.peak_bytes)
 
 

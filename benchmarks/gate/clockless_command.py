@@ -75,9 +75,12 @@ def _print(console: Console, seen: dict[str, Counted], verdicts: dict[str, Text]
     for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
+    sizes = {name.split()[2] for name in seen}
+    one = f" {min(sizes)}" if len(sizes) == 1 else ""  # said once, above
+    console.print(Text(one.strip(), style="dim"))
     for name, counts in seen.items():
         table.add_row(
-            name.replace("forward+backward", "fwd+bwd"),
+            name.replace("forward+backward", "fwd+bwd").replace(one, ""),
             str(sum(counts.operators.values())),
             "-" if counts.kernels is None else str(counts.kernels),
             _bytes(counts.bytes),

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LEVEL = 0.01  # of the one-sided bound, and shared by the cells
-REPLICATES = 4000
+DRAWS = 1000  # of one process
+REPLICATES = 4000  # of several together, at least
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,20 @@ class Judgement:
 def evidence(logs: Array, rng: np.random.Generator) -> Evidence:
     """logs: paired log ratios, blocks by rounds. Blocks are resampled whole: neighbours in time are alike."""
     blocks = len(logs)
-    chosen = rng.integers(blocks, size=(REPLICATES, blocks))
-    draws = np.median(logs[chosen].reshape(REPLICATES, -1), axis=1)
+    chosen = rng.integers(blocks, size=(DRAWS, blocks))
+    draws = np.median(logs[chosen].reshape(DRAWS, -1), axis=1)
     return Evidence(float(np.median(logs)), draws)
 
 
-def judge(processes: Sequence[Evidence], rng: np.random.Generator) -> Judgement:
+def judge(processes: Sequence[Evidence], rng: np.random.Generator, replicates: int = REPLICATES) -> Judgement:
     """Processes are resampled, and within each its blocks: a process may lie well or badly in memory as a whole."""
     count = len(processes)
     every = np.stack([process.draws for process in processes])  # processes, replicates
-    chosen = rng.integers(count, size=(REPLICATES, count))
-    within = rng.integers(every.shape[1], size=(REPLICATES, count))
+    chosen = rng.integers(count, size=(replicates, count))
+    within = rng.integers(every.shape[1], size=(replicates, count))
     draws = np.median(every[chosen, within], axis=1)
     ratio = float(np.median([process.ratio for process in processes]))
-    chance = (1 + int((draws <= 0).sum())) / (1 + REPLICATES)
+    chance = (1 + int((draws <= 0).sum())) / (1 + replicates)
     return Judgement(ratio, float(np.quantile(draws, LEVEL)), chance, count)
 
 

@@ -29,8 +29,7 @@ def print_verdicts(console: Console, verdicts: list[Verdict], rule: Rule, second
     table.add_column("", no_wrap=True)
     sizes = {verdict.cell.size for verdict in verdicts}
     for size in sorted(sizes, key=str):
-        if len(sizes) > 1:
-            table.add_row(Text(str(size), style="dim"))
+        table.add_row(Text(str(size), style="dim"))
         for verdict in verdicts:
             if verdict.cell.size == size:
                 table.add_row(*_row(verdict))

@@ -1,4 +1,9 @@
-"""The rule: three fresh processes, five more where there is a suspicion or a control failed, then a verdict a cell."""
+"""The rule: three fresh processes, five more where there is a suspicion or a control failed, then a verdict a cell.
+
+Slower is said where the ratio of the first three passes the tolerance, that of five fresh ones passes it too, and the
+lower bound of all eight lies above one, at a level that the cells share by Holm. Two sets of processes that agree keep
+false alarms rare; the bound is asked of all eight, because three processes have none worth the name.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdtps_ref.benchmarks.gate.cells import Cell
-from sdtps_ref.benchmarks.gate.judging import LEVEL, Evidence, Judgement, evidence, holm, judge
+from sdtps_ref.benchmarks.gate.judging import LEVEL, REPLICATES, Evidence, Judgement, evidence, holm, judge
 from sdtps_ref.benchmarks.gate.plan import DOSE, TOLERANCE, Measured
 
 COUNTS = (3, 5)  # processes: at first, and more where there is a doubt
@@ -50,6 +55,10 @@ class Rule:
     level: float = LEVEL
     seed: int = 0
 
+    def replicates(self, cells: int) -> int:
+        """Of the bootstrap: enough for a chance below the strictest level that Holm asks for."""
+        return max(REPLICATES, math.ceil(2 * cells / self.level))
+
 
 Process = Sequence[Observed]  # one of each cell
 
@@ -67,24 +76,28 @@ def decide(
     """The verdict on each cell. fresh: measures cells in a new process.
 
     It is called three times with all cells, and five times more with those that are in doubt: HEAD looks slower there,
-    or a control failed. Controls and figures are then those of all eight processes; slower is what the first three and
-    the five fresh ones both call so.
+    or a control failed. The figures of those are of all eight processes.
     """
     few, more = processes
     first = [fresh(cells) for _ in range(few)]
-    judged = _judged(cells, first, rule)
-    early = [_early(*row, rule, len(cells)) for row in judged]
-    doubtful = [number for number, verdict in enumerate(early) if verdict.says != NOT_SLOWER]
+    early = [_judged([process[i] for process in first], rule, len(cells)) for i in range(len(cells))]
+    verdicts = [Verdict(cell, NOT_SLOWER, "", *judged) for cell, judged in zip(cells, early, strict=True)]
+    doubtful = [i for i, judged in enumerate(early) if _passes(judged[0], rule) or _failed(judged, rule, rule.level)]
     if not doubtful:
-        return early
-    left = [cells[number] for number in doubtful]
-    later = [fresh(left) for _ in range(more)]
-    every = [[process[number] for number in doubtful] for process in first] + later
-    confirmed = [slower for *_, slower in _judged(left, later, rule)]
-    for number, agrees, (cell, together, _) in zip(doubtful, confirmed, _judged(left, every, rule), strict=True):
-        suspected = judged[number][-1]
-        early[number] = _late(cell, together, suspected, agrees, processes, _failed(together, rule, len(cells)))
-    return early
+        return verdicts
+    later = [fresh([cells[i] for i in doubtful]) for _ in range(more)]
+    fives, eights = {}, dict(enumerate(early))
+    for place, i in enumerate(doubtful):
+        fives[i] = _judged([process[place] for process in later], rule, len(cells))
+        every = [process[i] for process in first] + [process[place] for process in later]
+        eights[i] = _judged(every, rule, len(cells))
+    levels = holm([eights[i][0].chance for i in range(len(cells))], rule.level)
+    for i in doubtful:
+        failed = _failed(eights[i], rule, rule.level / len(cells))
+        ratios = [judged[0] for judged in (early[i], fives[i])]
+        says, why = (INCONCLUSIVE, failed) if failed else _late(*ratios, eights[i][0], levels[i], rule)
+        verdicts[i] = Verdict(cells[i], says, why, *eights[i])
+    return verdicts
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:
@@ -93,52 +106,42 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     return next(says for says in (SLOWER, INCONCLUSIVE, NOT_SLOWER) if says in said)
 
 
-def _early(cell: Cell, judged: "Judged", slower: bool, rule: Rule, cells: int) -> Verdict:
-    failed = _failed(judged, rule, cells)
-    return Verdict(cell, INCONCLUSIVE if failed else SLOWER if slower else NOT_SLOWER, failed, *judged)
+def _late(three: Judgement, five: Judgement, eight: Judgement, level: float, rule: Rule) -> tuple[str, str]:
+    """What is said of HEAD where the controls held, and why."""
+    sets = f"{three.processes} processes {three.percent:+.1f} %, {five.processes} more {five.percent:+.1f} %"
+    suspected, confirmed = _passes(three, rule), _passes(five, rule)
+    if not confirmed:
+        return NOT_SLOWER, f"not confirmed: {sets}" if suspected else ""
+    if not suspected:
+        return INCONCLUSIVE, f"they do not agree: {sets}"
+    if not eight.slower(rule.tolerance, level):
+        return INCONCLUSIVE, f"too much noise to exclude chance: {sets}"
+    return SLOWER, sets
 
 
-def _late(
-    cell: Cell, judged: "Judged", suspected: bool, confirmed: bool, processes: tuple[int, int], failed: str
-) -> Verdict:
-    few, more = processes
-    if failed:
-        return Verdict(cell, INCONCLUSIVE, failed, *judged)
-    if confirmed and not suspected:
-        why = f"{few} processes call it not slower, {more} more call it slower"
-        return Verdict(cell, INCONCLUSIVE, why, *judged)
-    if confirmed:
-        return Verdict(cell, SLOWER, f"{few} processes, and {more} more", *judged)
-    why = f"{few} processes called it slower, {more} more did not" if suspected else ""
-    return Verdict(cell, NOT_SLOWER, why, *judged)
+def _passes(judgement: Judgement, rule: Rule) -> bool:
+    return judgement.ratio > math.log1p(rule.tolerance)
 
 
 Judged = tuple[Judgement, Judgement, Judgement, float, float]
 
 
-def _judged(cells: Sequence[Cell], processes: Sequence[Process], rule: Rule) -> list[tuple[Cell, Judged, bool]]:
-    """Each cell with what is known of it, and whether HEAD is slower there, the cells taken together by Holm."""
-    rng = np.random.default_rng([rule.seed, len(processes)])
-    rows: list[Judged] = []
-    for number in range(len(cells)):
-        seen = [process[number] for process in processes]
-        subjects = ([o.head for o in seen], [o.again for o in seen], [o.slow for o in seen])
-        head, again, slow = (judge(subject, rng) for subject in subjects)
-        middle = (float(np.median([o.dose for o in seen])), float(np.median([o.seconds for o in seen])))
-        rows.append((head, again, slow, *middle))
-    levels = holm([row[0].chance for row in rows], rule.level)
-    return [
-        (cell, row, row[0].slower(rule.tolerance, level)) for cell, row, level in zip(cells, rows, levels, strict=True)
-    ]
+def _judged(seen: Sequence[Observed], rule: Rule, cells: int) -> Judged:
+    """What several processes say of one cell: HEAD, A/A, slowed; the dose, and the seconds of a call."""
+    rng = np.random.default_rng([rule.seed, len(seen)])
+    subjects = ([o.head for o in seen], [o.again for o in seen], [o.slow for o in seen])
+    head, again, slow = (judge(subject, rng, rule.replicates(cells)) for subject in subjects)
+    return head, again, slow, float(np.median([o.dose for o in seen])), float(np.median([o.seconds for o in seen]))
 
 
-def _failed(judged: Judged, rule: Rule, cells: int) -> str:
-    """Which control failed, in words; empty where none did. The slowed copy is held to the strictest level of Holm."""
+def _failed(judged: Judged, rule: Rule, level: float) -> str:
+    """Which control failed, in words; empty where none did. level: that the slowed copy is held to."""
     _, again, slow, dose, _ = judged
     if abs(dose / rule.dose - 1) > DOSE_ERROR:
         return f"the copy to be slowed by {rule.dose:.1%} was slowed by {dose:.1%}"
     if abs(again.ratio) > math.log1p(rule.tolerance):
         return f"BASE differs from its own copy by {again.percent:+.1f} %"
-    if not slow.slower(rule.tolerance, rule.level / cells):
-        return f"the copy slowed by {dose:.1%} was not seen: {seen}"
+    if not slow.slower(rule.tolerance, level):
+        found = f"{slow.percent:+.1f} %, 99 % over {slow.lower_percent:+.1f} %"
+        return f"the copy slowed by {dose:.1%} was not seen: {found}"
     return ""

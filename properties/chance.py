@@ -30,6 +30,28 @@ def binomial_chance(seen: int, size: int, share: float) -> float:
     return math.exp(-size * divergence)
 
 
+def largest_rate(happened: int, trials: int, chance: float) -> float:
+    """The largest rate at which something happens `happened` times or fewer in `trials` with probability `chance`.
+
+    Source: Clopper and Pearson 1934, exact for the binomial; an upper bound with confidence 1 - chance.
+    """
+    if happened == trials:
+        return 1.0
+    ways = [math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(happened + 1)]
+    low, high = happened / trials, 1.0
+    for _ in range(60):
+        rate = (low + high) / 2
+        logs = (way + k * math.log(rate) + (trials - k) * math.log1p(-rate) for k, way in enumerate(ways))
+        low, high = (rate, high) if sum(map(math.exp, logs)) > chance else (low, rate)
+    return high
+
+
+def clopper_pearson(happened: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The two-sided interval for the rate of what happened `happened` times in `trials`."""
+    chance = (1 - confidence) / 2
+    return 1 - largest_rate(trials - happened, trials, chance), largest_rate(happened, trials, chance)
+
+
 def mean_threshold(size: int, variance: float, largest: float, chance: float) -> float:
     """What the mean of `size` independent variables of mean zero exceeds, either way, with this chance or less.
 

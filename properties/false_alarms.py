@@ -4,13 +4,13 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from math import comb
 
 import torch
 from rich.console import Console
 from rich.progress import track
 
 from sdtps_ref.properties.certify import check_implementation
+from sdtps_ref.properties.chance import largest_rate
 from sdtps_ref.properties.planted.plain import plant_all
 from sdtps_ref.properties.selftest import make_right, right_names
 from sdtps_ref.properties.terms import PROFILES
@@ -41,16 +41,6 @@ def accusations(name: str, seed: int) -> list[Accusation]:
     ]
 
 
-def upper_bound(failures: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """Clopper-Pearson: the largest rate at which `failures` or fewer of `trials` happen with 1 - confidence."""
-    low, high = failures / trials, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        happens = sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(failures + 1))
-        low, high = (rate, high) if happens > 1 - confidence else (low, rate)
-    return high
-
-
 def run_false_alarms(seeds: int) -> int:
     """Print every accusation as it comes, then the bound on their rate. Returns 0, or 1 where there was one.
 
@@ -71,9 +61,10 @@ def run_false_alarms(seeds: int) -> int:
             pool.shutdown(cancel_futures=True)
             if not judged:
                 return 1
+    bound = largest_rate(accused, judged, 1 - CONFIDENCE)
     console.print(
         f"{accused} of {judged} runs refused ({len(names)} right implementations, {judged // len(names)} seeds, "
-        f"profile quick): at most {upper_bound(accused, judged):.2%} of runs, with {CONFIDENCE:.0%} confidence "
+        f"profile quick): at most {bound:.2%} of runs, with {CONFIDENCE:.0%} confidence "
         "(Clopper-Pearson)",
         soft_wrap=True,
     )

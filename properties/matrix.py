@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties import sections
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, plant_all
 from sdtps_ref.properties.selftest import right_names
@@ -24,13 +24,9 @@ def markdown() -> str:
 
 def inserted(text: str) -> str:
     """`text` with the matrix between its markers. Raises InvalidInput where they are missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InvalidInput.given("a text without the markers", f"one with the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{markdown()}\n{END}{after}"
+    return sections.inserted(text, BEGIN, END, markdown())
 
 
 def write_into(path: Path) -> None:
     """Renew the matrix in the file at `path`."""
-    path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")
+    sections.write_into(path, BEGIN, END, markdown())

@@ -68,3 +68,11 @@ def test_bounds_are_bounds():
         as_far = (counts <= seen).mean() if seen < 10 else (counts >= seen).mean()
         assert as_far <= chance.binomial_chance(seen, 1000, 0.01)
     assert (abs(means) > chance.mean_threshold(300, 1 / 3, 1.0, 0.05)).mean() <= 0.05
+
+
+def test_clopper_pearson():
+    """No failure in n bounds the rate by 1 - chance ** (1 / n); both bounds are where the observed becomes improbable."""
+    assert chance.largest_rate(0, 100, 0.05) == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert chance.largest_rate(5, 100, 0.05) == pytest.approx(0.1024, abs=1e-3)  # tables: one-sided, 5 of 100
+    assert chance.clopper_pearson(5, 100) == pytest.approx((0.0164, 0.1128), abs=1e-4)  # tables: two-sided
+    assert chance.clopper_pearson(3000, 3000)[0] == pytest.approx(0.025 ** (1 / 3000))

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from sdtps_ref.properties.certificate import Certificate
-from sdtps_ref.properties.false_alarms import upper_bound
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.matrix import inserted
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
@@ -78,9 +77,3 @@ def test_readme_shows_the_matrix_as_it_is() -> None:
 
     assert inserted(text) == text
     assert "decision.forward_is_hard" in text
-
-
-def test_clopper_pearson() -> None:
-    """No failure in n bounds the rate by 1 - 0.05 ** (1 / n); the bound is where the observed becomes improbable."""
-    assert upper_bound(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
-    assert upper_bound(5, 100) == pytest.approx(0.1024, abs=1e-3)  # tables: 95 % one-sided limit for 5 of 100

@@ -14,6 +14,7 @@ from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES, chosen
 from sdtps_ref.benchmarks.gate.clockless_command import STORE, clockless
 from sdtps_ref.benchmarks.gate.comparison import Asked, cells_of, compare, operands
 from sdtps_ref.benchmarks.gate.environment import environment
+from sdtps_ref.benchmarks.gate.long_runs import CALIBRATED, REHEARSED, run_calibration, run_rehearsal
 from sdtps_ref.benchmarks.gate.operands import ACCEPTED, DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.plan import SECONDS, TOLERANCE
 from sdtps_ref.benchmarks.gate.report import print_verdicts, to_json
@@ -22,6 +23,8 @@ from sdtps_ref.benchmarks.implementations import STAGE_METHODS
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.properties.target import load
+
+PLAIN = Asked()
 
 
 def gate(arguments: list[str]) -> int:
@@ -32,7 +35,14 @@ def gate(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, markup=False)
     try:
-        return _clockless(options, console) if options.clockless else _compare(options, console)
+        if options.clockless:
+            return _clockless(options, console)
+        if options.calibrate:
+            asked = _asked(options, CALIBRATED)
+            return run_calibration(options.base, options.runs, asked, options.readme, console)
+        if options.rehearse:
+            return run_rehearsal(options.rehearse, _asked(options, REHEARSED), console)
+        return _compare(options, console)
     except SDTPSError as error:
         print(f"sdtps gate: {error}", file=sys.stderr)
         return 2
@@ -61,9 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help=f"slower by less is not called slower; the control is slowed by twice that (default: {100 * TOLERANCE:g})",
     )
-    parser.add_argument(
-        "--seconds", type=float, default=SECONDS, help=f"of measuring, a cell and process (default: {SECONDS:g})"
-    )
+    parser.add_argument("--seconds", type=float, help=f"of measuring, a cell and process (default: {SECONDS:g})")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffling and the bootstrap (default: 0)")
     parser.add_argument(
         "--implementation",
@@ -83,25 +91,40 @@ def _parser() -> argparse.ArgumentParser:
         "--store", type=Path, default=STORE, metavar="FILE", help="of counts (default: the one of this package)"
     )
     parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="instead: how often the gate is wrong, of BASE (default: this package) slowed by known parts",
+    )
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="of a calibration, 8 processes each")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the calibration's figures in FILE")
+    parser.add_argument(
+        "--rehearse",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead: a no-op and a planted 5 %% slowdown as revisions of a clone, N times each",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     return parser
 
 
-def _asked(options: argparse.Namespace) -> Asked:
-    for name, accepted in (("threads", "1 or more"), ("tolerance", "a percentage above 0"), ("seconds", "above 0")):
+def _asked(options: argparse.Namespace, default: Asked = PLAIN) -> Asked:
+    positive = {"threads": "1 or more", "tolerance": "a percentage above 0", "seconds": "above 0", "runs": "1 or more"}
+    for name, accepted in positive.items():
         value = getattr(options, name)
-        if not (0 < value < math.inf):
+        if value is not None and not 0 < value < math.inf:
             raise InvalidInput.given(f"--{name} {value:g}", accepted)
     if options.json is not None and not options.json.parent.is_dir():
         raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
     tolerance = options.tolerance / 100
     return Asked(
-        stages=tuple(options.stage or ()),
-        sizes=tuple(options.size or DEFAULT_SIZES),
-        modes=tuple(options.mode or DEFAULT_MODES),
+        stages=tuple(options.stage or default.stages),
+        sizes=tuple(options.size or default.sizes),
+        modes=tuple(options.mode or default.modes),
         dtype=options.dtype,
         device=options.device,
-        seconds=options.seconds,
+        seconds=options.seconds or default.seconds,
         threads=options.threads,
         implementation=options.implementation,
         repository=options.repository,

@@ -61,13 +61,9 @@ def compare(
     cells: Sequence[Cell],
     asked: Asked,
     console: Console,
-    *,
-    head_dose: float = 0.0,
 ) -> list[Verdict]:
     """Measure in fresh processes until the rule has its verdicts. Raises SDTPSError."""
-    plan = Plan(
-        base, head, tuple(cells), asked.seconds, threads=asked.threads, dose=asked.rule.dose, head_dose=head_dose
-    )
+    plan = Plan(base, head, tuple(cells), asked.seconds, threads=asked.threads, dose=asked.rule.dose)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=COUNTS[0] * len(cells))

@@ -33,7 +33,7 @@ class Copy:
         if self.operand.root is None:
             yield
             return
-        names = _offered(Path(self.operand.root), suite=self.operand.target.startswith(f"{SUITE}."))
+        names = _own(self.operand)
         others = _take_out(names)
         sys.modules.update(self.modules)
         path = list(sys.path)
@@ -56,11 +56,20 @@ def loaded(operand: Operand) -> Copy:
     return copy
 
 
-def _offered(root: Path, *, suite: bool) -> set[str]:
-    """Names that can be imported from `root`. A mere file beside a checkout gets the suite that is running."""
-    files = {path.stem for path in root.glob("*.py")}
-    names = files | {path.parent.name for path in root.glob("*/__init__.py")}
-    return names if suite else names - {SUITE}
+def _own(operand: Operand) -> set[str]:
+    """The top-level names that are this operand's own: its package, or what lies beside its file."""
+    assert operand.root is not None
+    if operand.package:
+        return {operand.package}
+    root = Path(operand.root)
+    beside = {path.stem for path in root.glob("*.py")} | {path.parent.name for path in root.glob("*/__init__.py")}
+    # A file beside a checkout gets the suite that is running, and nobody gets a second torch.
+    return {name for name in beside - {SUITE} - set(sys.stdlib_module_names) if not _installed(name, root)}
+
+
+def _installed(name: str, root: Path) -> bool:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and "site-packages" in Path(file).parts and "site-packages" not in root.parts
 
 
 def _take_out(names: set[str]) -> dict[str, ModuleType]:
@@ -69,11 +78,10 @@ def _take_out(names: set[str]) -> dict[str, ModuleType]:
 
 def _check_origin(copy: Copy) -> None:
     """A finder that an editable install left behind may answer first: then both sides would be the same code."""
-    if copy.operand.root is None:
+    if copy.operand.root is None or not copy.operand.package:
         return
     root = Path(copy.operand.root).resolve()
-    package = copy.operand.target.partition(":")[0].partition(".")[0]
     for name, module in copy.modules.items():
         file = getattr(module, "__file__", None)
-        if name.partition(".")[0] == package and file and not Path(file).resolve().is_relative_to(root):
+        if file and not Path(file).resolve().is_relative_to(root):
             raise InvalidInput.given(f"{copy.operand.given}, whose {name} came from {file}", f"one under {root}")

@@ -19,13 +19,14 @@ class Operand:
     """One side of a comparison. given: as it was asked for; target: what is loaded; meant: what that stands for.
 
     root: the folder whose modules are this side's own, loaded apart from any others of the same names;
-    None where the target is a module of this environment.
+    None where the target is a module of this environment. package: the one that is, of a revision or a folder.
     """
 
     given: str
     target: str
     meant: str
     root: str | None
+    package: str = ""
 
 
 def resolve(given: str, *, implementation: str, repository: Path, into: Path) -> Operand:
@@ -34,9 +35,10 @@ def resolve(given: str, *, implementation: str, repository: Path, into: Path) ->
     implementation: "package.module:attribute", looked up in a revision or a folder. repository: where revisions are
     looked for. into: an empty folder that a revision is written to. Raises InvalidInput.
     """
-    path = Path(given)
+    path, package = Path(given), implementation.partition(":")[0].partition(".")[0]
     if path.is_dir():
-        return Operand(given, implementation, f"folder {path.resolve()}", str(_root(path.resolve(), implementation)))
+        root = _root(path.resolve(), package)
+        return Operand(given, implementation, f"folder {path.resolve()}", str(root), package)
     place, _, attribute = given.rpartition(":")
     file = place or given
     if file.endswith(".py"):
@@ -49,12 +51,11 @@ def resolve(given: str, *, implementation: str, repository: Path, into: Path) ->
         return Operand(given, given, f"target {given}", None)
     commit = _commit(given, repository)
     _extract(commit, repository, into)
-    return Operand(given, implementation, f"commit {commit[:12]}", str(_root(into, implementation)))
+    return Operand(given, implementation, f"commit {commit[:12]}", str(_root(into, package)), package)
 
 
-def _root(folder: Path, implementation: str) -> Path:
-    """The folder to import from, so that the implementation's package is the one in `folder`."""
-    package = implementation.partition(":")[0].partition(".")[0]
+def _root(folder: Path, package: str) -> Path:
+    """The folder to import from, so that the package is the one in `folder`."""
     if folder.name == package and (folder / "__init__.py").is_file():
         return folder.parent
     for root in (folder, folder / "src"):

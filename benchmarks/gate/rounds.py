@@ -16,7 +16,7 @@ from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.gate.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.copies import Copy, loaded
 from sdtps_ref.benchmarks.gate.filler import Filler
-from sdtps_ref.benchmarks.gate.plan import SUBJECTS, Measured, Plan
+from sdtps_ref.benchmarks.gate.plan import AGAIN, BASE, SLOW, Measured, Plan
 from sdtps_ref.benchmarks.gate.same import check_same, with_weights
 from sdtps_ref.benchmarks.workloads import Inputs, make
 from sdtps_ref.errors import SDTPSError
@@ -26,6 +26,7 @@ WARM_UP = 3  # calls of each subject, before it counts
 PROBES = 15  # samples behind a first guess of a duration
 MOST_CALLS = 1024
 FEWEST_ROUNDS = 4  # a block
+SUBJECTS = 4  # of a plain comparison
 
 
 class Unmeasurable(SDTPSError):
@@ -49,24 +50,27 @@ def measure(plan: Plan, announce: Callable[[Cell], None] = lambda cell: None) ->
     base, head, again = loaded(plan.base), loaded(plan.head), loaded(plan.base)
     for cell in plan.cells:
         check_same(cell, base, head)
+    copies = {AGAIN: again, SLOW: again, BASE: base}
+    copies = {name: copies.get(name, head) for name in plan.doses}
     measured = []
     for number, cell in enumerate(plan.cells):
         announce(cell)
         rng = random.Random(f"{plan.seed} {number}")
-        measured.append(_measure_cell(plan, cell, {"base": base, "head": head, "again": again, "slow": again}, rng))
+        measured.append(_measure_cell(plan, cell, copies, rng))
     return measured
 
 
 def _measure_cell(plan: Plan, cell: Cell, copies: dict[str, Copy], rng: random.Random) -> Measured:
     clock = clock_for(cell.device, plan.threads)
-    doses = {"head": plan.head_dose, "slow": plan.dose}
-    fillers = {name: Filler(cell, dose) for name, dose in doses.items() if dose}
-    base = copies["base"]
+    fillers = {name: Filler(cell, dose) for name, dose in plan.doses.items() if dose}
+    base = copies[BASE]
     with base.active():
         inputs = make(base.implementation, cell.stage, cell.size, cell.dtype, cell.device).inputs
     subjects = _built(cell, copies, fillers, inputs)
-    calls, seconds = _calls(cell, subjects["base"], fillers, clock)
-    rounds = max(FEWEST_ROUNDS, round(plan.seconds / plan.blocks / (seconds * (len(SUBJECTS) + sum(doses.values())))))
+    calls, seconds = _calls(cell, subjects[BASE], fillers, clock)
+    rounds = max(
+        FEWEST_ROUNDS, round(plan.seconds / plan.blocks / (seconds * sum(1 + dose for dose in plan.doses.values())))
+    )
     times, seen = [], {name: [0.0] * 0 for name in fillers}
     for block in range(plan.blocks):
         if block:
@@ -76,8 +80,7 @@ def _measure_cell(plan: Plan, cell: Cell, copies: dict[str, Copy], rng: random.R
         for name, filler in fillers.items():
             seen[name] += shares[name]
             filler.correct(median(shares[name]))
-    dose = {name: median(shares) for name, shares in seen.items()}
-    return Measured(cell, np.array(times), calls, dose.get("slow", 0.0), dose.get("head", 0.0))
+    return Measured(cell, np.array(times), calls, {name: median(seen.get(name, [0.0])) for name in subjects})
 
 
 def _built(
@@ -85,9 +88,9 @@ def _built(
 ) -> dict[str, Subject]:
     """Every subject made anew, on the same inputs with the same weights, and called a few times."""
     subjects, first = {}, None
-    for name in SUBJECTS:
-        with copies[name].active():
-            made = make(copies[name].implementation, cell.stage, cell.size, cell.dtype, cell.device, rotated=0)
+    for name, copy in copies.items():
+        with copy.active():
+            made = make(copy.implementation, cell.stage, cell.size, cell.dtype, cell.device, rotated=0)
             workload = replace(made, inputs=inputs)
             first = first or workload
             subject = Subject(with_weights(workload, first).calls(cell.mode), fillers.get(name))
@@ -130,7 +133,7 @@ def _block(
                 taken[name] = before + after
                 if name in shares:
                     shares[name].append(after / before)
-            times.append([taken[name] for name in SUBJECTS])
+            times.append([taken[name] for name in subjects])
     return times, shares
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdtps_ref.benchmarks.gate.cells import Cell
-from sdtps_ref.benchmarks.gate.plan import BLOCKS, DOSE, SUBJECTS, Measured
+from sdtps_ref.benchmarks.gate.plan import AGAIN, BASE, BLOCKS, DOSE, SLOW, Measured, head_name
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ def process(
     rounds: int = 16,
 ) -> Measured:
     """What one process would measure. slowdown: of HEAD, 0.05 for 5 % more time than BASE; again: of the A/A copy."""
-    shape = (BLOCKS, rounds, len(SUBJECTS))
-    truth = np.log1p([0.0, slowdown, again, dose])
+    shape = (BLOCKS, rounds, 4)
+    truth = np.log1p([0.0, again, dose, slowdown])
     steps = rng.normal(size=(BLOCKS * rounds, 1))
     for i in range(1, len(steps)):
         steps[i] = 0.9 * steps[i - 1] + (1 - 0.9**2) ** 0.5 * steps[i]
     logs = np.log(1e-3) + truth + noise.drift * steps.reshape(BLOCKS, rounds, 1)
-    logs = logs + noise.place * rng.normal(size=len(SUBJECTS))
-    logs = logs + noise.wander * rng.normal(size=(BLOCKS, 1, len(SUBJECTS)))
+    logs = logs + noise.place * rng.normal(size=4)
+    logs = logs + noise.wander * rng.normal(size=(BLOCKS, 1, 4))
     logs = logs + noise.sample * rng.normal(size=shape)
+    subjects = {BASE: 0.0, AGAIN: 0.0, SLOW: dose, head_name(): 0.0}
     disturbed = rng.random(shape) < noise.bursts
-    return Measured(cell, np.exp(logs) * (1 + disturbed * rng.exponential(noise.burst, shape)), 1, dose)
+    return Measured(cell, np.exp(logs) * (1 + disturbed * rng.exponential(noise.burst, shape)), 1, subjects)

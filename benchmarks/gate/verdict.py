@@ -13,7 +13,7 @@ import numpy as np
 
 from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.gate.judging import LEVEL, REPLICATES, Evidence, Judgement, evidence, holm, judge
-from sdtps_ref.benchmarks.gate.plan import DOSE, TOLERANCE, Measured
+from sdtps_ref.benchmarks.gate.plan import AGAIN, DOSE, SLOW, TOLERANCE, Measured, head_name
 
 COUNTS = (3, 5)  # processes: at first, and more where there is a doubt
 NOT_SLOWER, SLOWER, INCONCLUSIVE = "not slower", "slower", "inconclusive"
@@ -63,11 +63,12 @@ class Rule:
 Process = Sequence[Observed]  # one of each cell
 
 
-def observe(measured: Measured, rng: np.random.Generator) -> Observed:
-    """What a process measured in one cell, as evidence."""
-    head, again, slow = (evidence(measured.logs(subject), rng) for subject in ("head", "again", "slow"))
+def observe(measured: Measured, rng: np.random.Generator, head_dose: float = 0.0) -> Observed:
+    """What a process measured in one cell, as evidence. head_dose: which HEAD, where there are several."""
+    names = (head_name(head_dose), AGAIN, SLOW)
+    head, again, slow = (evidence(measured.logs(subject), rng) for subject in names)
     seconds = float(np.median(measured.times[..., 0])) / measured.calls
-    return Observed(head, again, slow, measured.dose, seconds)
+    return Observed(head, again, slow, measured.subjects[SLOW], seconds)
 
 
 def decide(

@@ -71,7 +71,7 @@ def test_bounds_are_bounds():
 
 
 def test_clopper_pearson():
-    """No failure in n bounds the rate by 1 - chance ** (1 / n); both bounds are where the observed becomes improbable."""
+    """No failure in n bounds the rate by 1 - chance ** (1 / n); bounds are where the observed becomes improbable."""
     assert chance.largest_rate(0, 100, 0.05) == pytest.approx(1 - 0.05 ** (1 / 100))
     assert chance.largest_rate(5, 100, 0.05) == pytest.approx(0.1024, abs=1e-3)  # tables: one-sided, 5 of 100
     assert chance.clopper_pearson(5, 100) == pytest.approx((0.0164, 0.1128), abs=1e-4)  # tables: two-sided

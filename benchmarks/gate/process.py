@@ -1,5 +1,6 @@
 """Fresh processes: each measures once and ends, so that where things lie in memory is drawn anew."""
 
+import gc
 import multiprocessing
 import traceback
 from collections.abc import Callable
@@ -43,6 +44,7 @@ def in_fresh_process(plan: Plan, announce: Callable[[Cell], None] = lambda cell:
 def _serve(plan: Plan, there: Connection) -> None:
     from sdtps_ref.benchmarks.gate.rounds import measure
 
+    gc.freeze()  # torch's half a million objects need not be looked through between blocks
     try:
         there.send(("measured", measure(plan, lambda cell: there.send(("cell", cell)))))
     except SDTPSError as error:

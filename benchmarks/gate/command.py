@@ -153,9 +153,7 @@ def _clockless(options: argparse.Namespace, console: Console) -> int:
 
 def _compare(options: argparse.Namespace, console: Console) -> int:
     if options.base is None or options.head is None:
-        raise InvalidInput.given(
-            f"{sum(map(bool, (options.base, options.head)))} operands", f"BASE and HEAD: {ACCEPTED}"
-        )
+        raise InvalidInput.given("no HEAD" if options.base else "no BASE and HEAD", f"two, each {ACCEPTED}")
     asked = _asked(options)
     begun = time.monotonic()
     with operands(options.base, options.head, asked) as (base, head):

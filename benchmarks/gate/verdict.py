@@ -95,8 +95,7 @@ def decide(
     levels = holm([eights[i][0].chance for i in range(len(cells))], rule.level)
     for i in doubtful:
         failed = _failed(eights[i], rule, rule.level / len(cells))
-        ratios = [judged[0] for judged in (early[i], fives[i])]
-        says, why = (INCONCLUSIVE, failed) if failed else _late(*ratios, eights[i][0], levels[i], rule)
+        says, why = (INCONCLUSIVE, failed) if failed else _late(early[i][0], fives[i][0], eights[i][0], levels[i], rule)
         verdicts[i] = Verdict(cells[i], says, why, *eights[i])
     return verdicts
 

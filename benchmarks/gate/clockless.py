@@ -68,7 +68,9 @@ def kernel_count(call: Callable[[], None]) -> int | None:
     from torch._inductor.utils import run_and_get_code
 
     try:
-        with config.patch(fx_graph_cache=False):  # what is found in a cache is not generated
+        # What is found in a cache is not generated. The second switch, of later releases, covers autograd's cache too.
+        switches = {"fx_graph_cache": False, "force_disable_caches": True}
+        with config.patch({name: value for name, value in switches.items() if hasattr(config, name)}):
             _, codes = run_and_get_code(call)
     except Exception:  # no compiler, or a graph that it refuses
         return None

@@ -62,15 +62,13 @@ def counted(implementation: Any, cell: Cell, *, kernels: bool = True) -> Counted
     return Counted(operators, compiled, counts.bytes, least, counts.peak_bytes)
 
 
-def kernel_count(call: Callable[[], None]) -> int | None:
+def kernel_count(call: Callable[[], Any]) -> int | None:
     """Calls of kernels, libraries and operators in the code that torch.compile makes of `call`; None where it fails."""
     import torch._inductor.config as config
     from torch._inductor.utils import run_and_get_code
 
     try:
-        # What is found in a cache is not generated. The second switch, of later releases, covers autograd's cache too.
-        switches = {"fx_graph_cache": False, "force_disable_caches": True}
-        with config.patch({name: value for name, value in switches.items() if hasattr(config, name)}):
+        with config.patch(fx_graph_cache=False):  # what is found in a cache is not generated
             _, codes = run_and_get_code(call)
     except Exception:  # no compiler, or a graph that it refuses
         return None

@@ -192,7 +192,7 @@ class UniformDrawnInHalf(Plain):
         return -torch.log(-torch.log(torch.rand(score.shape, dtype=score.dtype, device=score.device)))
 
 
-@fault(kills="decision.forward_is_hard")
+@fault(kills="noise.is_finite")
 class UniformRoundedToHalf(Plain):
     """Clamped in float32, then rounded to half precision, which may make a one of it: D is NaN."""
 

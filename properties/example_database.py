@@ -38,7 +38,7 @@ class SharedExamples:
 
     def cases(self, law_id: str) -> list[Case]:
         """Cases on which some implementation broke this law, the smallest first."""
-        found = set()
+        found: set[Case] = set()
         for address, database in list(self._reached.items()):
             try:
                 stored = list(database.fetch(_key(law_id)))

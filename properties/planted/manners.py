@@ -22,7 +22,7 @@ class ReplacesAFunctionOfTorch(Plain):
     """A softmax of its own in the place of torch's."""
 
     def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
-        torch.softmax = lambda x, dim: x.softmax(dim)  # type: ignore[assignment]
+        torch.softmax = _softmax  # type: ignore[assignment]
         return super().soft(score, noise, tau, keep)
 
 
@@ -33,3 +33,7 @@ class ThreadForEveryCall(Plain):
     def weights(self, logits: Tensor) -> Tensor:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         return super().weights(logits)
+
+
+def _softmax(values: Tensor, dim: int) -> Tensor:
+    return values.softmax(dim)

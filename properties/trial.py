@@ -65,7 +65,17 @@ class Trial:
                 break  # hypothesis may find it on a smaller case
         if self.law.domain.fixed:
             return
-        early_fault, self.fault = self.fault, None
+        kept, self.fault = self.fault, None
+        # What fails is sought again one example to a case, which shrinks further.
+        for count in (1,) if kept else dict.fromkeys((pack, 1) if profile.shrink else (pack,)):
+            self._draw(profile, seed, device, count)
+            kept, self.fault, failed = self.fault or kept, None, self.fault is not None
+            if not failed:
+                break
+        self.fault = kept
+
+    def _draw(self, profile: Profile, seed: int, device: str, pack: int) -> None:
+        """Try what hypothesis draws, `pack` examples to a case, and shrink what fails."""
 
         @hypothesis_seed(seed)
         @settings(
@@ -85,7 +95,6 @@ class Trial:
         # What it ended on is in self.fault; a failure that does not repeat keeps its last sight.
         with contextlib.suppress(Violation, SubjectError, HypothesisException):
             draw()
-        self.fault = self.fault or early_fault
 
     def once(self, case: Case) -> None:
         """One case. Raises what the law raises; remembers what the certificate needs.

@@ -64,7 +64,12 @@ def equals_gather_first(probe: Probe) -> None:
     expect_close(probe, "aggregator(all tokens, D)", "bmc", masked, gathered, tolerance=tolerance, because=why)
 
 
-@law(needs="aggregator", depends="aggregation.equals_gather_first", stage="aggregation", domain=SMALL)
+@law(
+    needs="aggregator",
+    depends=("aggregation.equals_gather_first", "aggregation.decision_gradient_is_one_gain"),
+    stage="aggregation",
+    domain=SMALL,
+)
 def gradient_equals_gather_first(probe: Probe) -> None:
     """d aggregate(all N tokens, D) is d aggregate(kept tokens, ones): the same to what was kept, and no token that
     was dropped receives any.

@@ -333,6 +333,7 @@ usage: sdtps COMMAND [OPTIONS]
   init      write an adapter to start from, and a test file, into your project
   golden    generate the golden vectors, or check an implementation against them
   bench     time implementations against each other and against the machine's limit
+  gate      did it get slower: two revisions, folders or targets against each other
 
 sdtps COMMAND --help tells the options.""",
     )

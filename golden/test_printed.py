@@ -260,7 +260,7 @@ def test_laws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 aggregation.decision_gradient_is_one_gain MUST
 aggregation.equals_gather_first MUST
 aggregation.finite_in_half MUST
-aggregation.gradient_equals_gather_first MUST
+aggregation.gradient_equals_gather_first SHOULD
 aggregation.ignores_dropped_tokens MUST
 aggregation.is_convex MUST
 aggregation.permutation_invariant MUST

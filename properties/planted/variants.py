@@ -94,6 +94,14 @@ class SubtractedMask(Subtracting):
 
 
 @variant
+class LogOfTheDecision(Plain):
+    """log D as it is, of kept tokens, where D is one: warned of for masks over all N tokens, and right."""
+
+    def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
+        return logits + decision.log().unsqueeze(1)
+
+
+@variant
 class LogOfAClampedDecision(Plain):
     """log D, with the smallest normal number where D is zero."""
 

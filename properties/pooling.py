@@ -2,16 +2,19 @@
 
 from typing import NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import readings
+from sdtps_ref.properties import fingerprint, readings
 from sdtps_ref.properties.law import Violation
 from sdtps_ref.properties.probe import Probe
 
 # A mask that is added owes the exact value; one that multiplies (DynamicViT's policy softmax, with its
 # epsilon of 1e-6) owes it to within rounding. Wrong masks are off by 1e-2 and more.
 ROUNDING = {"float64": 1e-5, "float32": 5e-5}
+# A masked softmax is explained to 1e-11, DynamicViT's (epsilon 1e-6) to 1e-5; anything else, to 1e-2 or worse.
+STRUCTURE = 1e-4
 
 
 def kept_tokens(probe: Probe, keep: int) -> Tensor:
@@ -31,6 +34,19 @@ def some_dropped(probe: Probe) -> Tensor:
 def rounding(probe: Probe, tokens: Tensor) -> float:
     """How far two right ways to pool `tokens` may be apart."""
     return ROUNDING[probe.case.dtype] * float(tokens.abs().amax())
+
+
+def gradient_owed_to_decision(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> fingerprint.Array:
+    """What D at gain one owes along `directions` (B M C), the weights read off the pooled tokens: B M K."""
+    owed = []
+    for b in range(probe.case.batch):
+        tokens, out, along = (part[b].detach().cpu().numpy() for part in (kept, pooled, directions))
+        weights, unexplained = fingerprint.weights(out, tokens)
+        if not unexplained < STRUCTURE:
+            refuse_no_mean(probe, "aggregator(tokens, ones)", b, pooled, kept, list(range(probe.case.keep)), STRUCTURE)
+        lever = fingerprint.pooling_lever(weights, tokens, out).reshape(*out.shape, -1)  # M C K
+        owed.append(np.einsum("mc,mck->mk", along, lever))
+    return np.stack(owed)
 
 
 def refuse_no_mean(

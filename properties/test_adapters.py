@@ -111,6 +111,18 @@ def test_the_published_mask_is_certified_with_a_warning(stranger: Load) -> None:
     assert "gradient.well_conditioned" in [law.id for law in found.laws if law.warns]
 
 
+def test_a_mask_without_a_pipeline_is_warned_of_as_well(stranger: Load) -> None:
+    """Classes alone show no wiring, but the gain of 1e10 is in the aggregation: it is named all the same."""
+    added = "weight + log_policy.unsqueeze(1)"
+    module = stranger("text_guided", (added, "weight - (1 - keep_policy).unsqueeze(1) * 1e10"))
+
+    found = certificate(module, "gradient", "aggregation")
+
+    assert "pipeline" not in provided(adapted(module))
+    assert found.verdict == "certified", [(law.id, law.failure or law.reason) for law in found.laws if law.refuses]
+    assert "gradient.well_conditioned" in [law.id for law in found.laws if law.warns]
+
+
 def test_the_command_says_what_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file with no attribute: which adapter, what could not be certified, the verdict; all of it on record."""
     path, record = tmp_path / "my_laps.py", tmp_path / "certificate.json"

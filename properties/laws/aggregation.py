@@ -1,14 +1,13 @@
 """The masked softmax: what D may change in the pooled tokens, and what it may not."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import fingerprint, values
+from sdtps_ref.properties import values
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import can_tell, expect_close, expect_finite, expect_within
 from sdtps_ref.properties.law import Discard, Violation, law
-from sdtps_ref.properties.pooling import kept_tokens, refuse_no_mean, rounding, some_dropped
+from sdtps_ref.properties.pooling import STRUCTURE, gradient_owed_to_decision, kept_tokens, rounding, some_dropped
 from sdtps_ref.properties.probe import Probe
 
 VALUES = Domain(dtypes=("float32", "float64"), scores=("normal",), tokens=("normal",), max_tokens=130)
@@ -19,8 +18,6 @@ HALF = Domain(dtypes=("float16", "bfloat16"), scores=("normal",), tokens=("norma
 READABLE = Domain(
     dtypes=("float64",), scores=("normal",), tokens=("normal",), min_keep=2, max_tokens=33, draw_tokens=12, wide=True
 )
-# A masked softmax is explained to 1e-11, DynamicViT's (epsilon 1e-6) to 1e-5; anything else, to 1e-2 or worse.
-STRUCTURE = 1e-4
 
 
 @law(needs="aggregator", depends="shape.follows_inputs", domain=VALUES)
@@ -127,7 +124,7 @@ def decision_gradient_is_one_gain(probe: Probe) -> None:
     directions = values.draw("normal", tuple(pooled.shape), case.seed + 7).to(pooled)  # B M C
     slot_by_slot = torch.eye(case.slots).to(pooled)[:, None, :, None] * directions  # M B M C
     seen = probe.products(pooled, ones, slot_by_slot)  # B M K
-    owed = torch.from_numpy(_closed_form(probe, kept, pooled, directions)).to(seen)
+    owed = torch.from_numpy(gradient_owed_to_decision(probe, kept, pooled, directions)).to(seen)
     expect_finite(probe, "gradient of pooled token[bm] to D[bk]", "bmk", seen)
     if not owed.abs().amax() > 1e-6:
         raise Discard  # each slot sees one token only, so D cannot move it
@@ -176,19 +173,6 @@ def finite_in_half(probe: Probe) -> None:
     expect_finite(probe, "aggregator(tokens, ones)", "bmc", probe.aggregate(kept, ones), why)
     some = some_dropped(probe)
     expect_finite(probe, "aggregator(tokens, D with zeros)", "bmc", probe.aggregate(probe.tokens, some), why)
-
-
-def _closed_form(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> fingerprint.Array:
-    """What D at gain one owes along `directions` (B M C), the weights read off the pooled tokens: B M K."""
-    owed = []
-    for b in range(probe.case.batch):
-        tokens, out, along = (part[b].detach().cpu().numpy() for part in (kept, pooled, directions))
-        weights, unexplained = fingerprint.weights(out, tokens)
-        if not unexplained < STRUCTURE:
-            refuse_no_mean(probe, "aggregator(tokens, ones)", b, pooled, kept, list(range(probe.case.keep)), STRUCTURE)
-        lever = fingerprint.pooling_lever(weights, tokens, out).reshape(*out.shape, -1)  # M C K
-        owed.append(np.einsum("mc,mck->mk", along, lever))
-    return np.stack(owed)
 
 
 def _refuse_gain(probe: Probe, pooled: Tensor, ones: Tensor, slot_by_slot: Tensor, seen: Tensor, owed: Tensor) -> None:

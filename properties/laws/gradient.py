@@ -1,6 +1,7 @@
 """What reaches the score: the reason that D exists."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Discard, Violation, law
 from sdtps_ref.properties.pipeline_reading import STRUCTURE, Reading, read_pipeline
+from sdtps_ref.properties.pooling import gradient_owed_to_decision, kept_tokens
 from sdtps_ref.properties.probe import Probe
 
 WIDE_ENOUGH = Domain(dtypes=("float32", "float64", "bfloat16"), max_tokens=130)
@@ -223,7 +225,12 @@ def matches_closed_form(probe: Probe) -> None:
     )
 
 
-@law(needs="pipeline", level="SHOULD", depends="gradient.matches_closed_form", domain=READABLE)
+@law(
+    needs="pipeline|aggregator",
+    level="SHOULD",
+    depends=("gradient.matches_closed_form", "aggregation.decision_gradient_is_one_gain"),
+    domain=READABLE,
+)
 def well_conditioned(probe: Probe) -> None:
     """gain = d(mask)/dD at D = 1 is about 1: the score's gradient is of the size of every other gradient.
 
@@ -234,19 +241,43 @@ def well_conditioned(probe: Probe) -> None:
     Remedy: replace `logits - (1 - D) * 1e10` by `logits + log D` (zero weight where D = 0): the forward
     pass is the same to the bit.
     """
+    if "pipeline" in probe.methods:
+        _expect_gain_of_pipeline(probe)
+    else:
+        _expect_gain_of_aggregator(probe)
+
+
+def _expect_gain_of_pipeline(probe: Probe) -> None:
     pooled, readings = read_pipeline(probe)
     gain = _gain(probe, readings)
     probe.findings["gain"] = gain
-    low, high = WELL_CONDITIONED
-    if low <= gain <= high:
+    if WELL_CONDITIONED[0] <= gain <= WELL_CONDITIONED[1]:
         return
     seen, owed = _seen_and_owed(probe, pooled, readings)
-    b, n = np.unravel_index(np.abs(owed).argmax(), owed.shape)
-    plain = owed[b, n] / gain
+    _refuse_gain(probe, "score[b={}, n={}]", seen, owed / gain, gain)
+
+
+def _expect_gain_of_aggregator(probe: Probe) -> None:
+    """Without a pipeline, how far D alone moves the pooled tokens: the mask's slope is there already."""
+    kept = kept_tokens(probe, probe.case.keep)
+    ones = probe.given("decision", torch.ones_like(kept[:, :, 0]), requires_grad=True)
+    pooled = probe.aggregate(kept, ones)
+    cotangent = probe.random(pooled)
+    plain = gradient_owed_to_decision(probe, kept, pooled, cotangent).sum(1)  # B K
+    seen = probe.gradient(pooled, ones, cotangent)
+    gain = float((seen.cpu().numpy() * plain).sum() / max((plain * plain).sum(), 1e-300))
+    if not WELL_CONDITIONED[0] <= gain <= WELL_CONDITIONED[1]:
+        _refuse_gain(probe, "D[b={}, k={}]", seen, plain, gain)
+
+
+def _refuse_gain(probe: Probe, source: str, seen: Tensor, plain: fingerprint.Array, gain: float) -> NoReturn:
+    """plain: what a gain of one gives, in the shape of `seen`."""
+    low, high = WELL_CONDITIONED
+    b, n = (int(i) for i in np.unravel_index(np.abs(plain).argmax(), plain.shape))
     raise Violation(
-        f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.4g}, but should be about {plain:.4g}: the "
-        f"mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
-        check=f"{low} <= {probe.script.shown(seen)}[{b}, {n}].item() / {float(plain)!r} <= {high}",
+        f"gradient of pooled tokens to {source.format(b, n)} = {seen[b, n]:.4g}, but should be about "
+        f"{plain[b, n]:.4g}: the mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
+        check=f"{low} <= {probe.script.shown(seen)}[{b}, {n}].item() / {float(plain[b, n])!r} <= {high}",
     )
 
 

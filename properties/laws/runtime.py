@@ -64,14 +64,14 @@ def _expect_untouched(
         )
 
 
-@law(needs="selector|pipeline", domain=Domain(fixed=(EVAL, TRAIN)))
+@law(needs="selector|pipeline", depends="runtime.inputs_untouched", domain=Domain(fixed=(EVAL, TRAIN)))
 def has_no_state(probe: Probe) -> None:
     """f(x) is the same before and after f(other x), and no weight or buffer is changed or born in a forward pass.
 
     Why: what a call leaves behind makes results depend on the order of the batches, is lost or wrong in
     a checkpoint, and a parameter that is born in a forward pass is unknown to the optimiser.
-    Breaks when: a mask or noise is cached by shape, a running mean of the scores is kept in a buffer,
-    or a layer is created in `forward` because a size was not known in `__init__`.
+    Breaks when: a mask or noise is cached by shape, a running mean of the scores is kept in a buffer, the
+    temperature is annealed in `forward`, or a layer is created in `forward` because a size was not known in `__init__`.
     Remedy: compute from the arguments alone, and take every size in `__init__`. What should change with
     training (a temperature) belongs to the training loop.
     """
@@ -103,6 +103,25 @@ def has_no_state(probe: Probe) -> None:
             for name, part in seen.items():
                 why = f"as a fresh {method} gives; this one was called with other inputs before"
                 expect_equal(probe, name, AXES[name], part, owed[name], because=why)
+        if case.training and method == "selector":
+            _expect_forgetful(probe)
+
+
+def _expect_forgetful(probe: Probe) -> None:
+    """In training: a second call under the same seed as the first, unless the noise is not torch's to begin with."""
+
+    def step(of: Region, seed: int = 1) -> dict[str, Tensor]:
+        return probe.through(train_step, of, probe.tokens, probe.score, seed, name="step", doing="selector")
+
+    region = region_of(probe, "selector", fresh=True)
+    first, second = step(region), step(region)
+    fresh, other = step(region_of(probe, "selector", fresh=True)), step(region_of(probe, "selector", fresh=True), 2)
+    repeats = all(torch.equal(part, fresh[name]) for name, part in first.items())
+    if repeats and not torch.equal(first["gradient to score"], other["gradient to score"]):
+        for name, part in first.items():
+            why = "as its first call gave under the same torch.manual_seed(1), and as a fresh selector gives"
+            axes = AXES.get(name, "i")
+            expect_equal(probe, f"{name}[{axes}] of a second call", axes, second[name], part, because=why)
 
 
 def _forward(probe: Probe, method: str, tokens: Tensor, score: Tensor) -> dict[str, Tensor]:
@@ -131,7 +150,7 @@ def _expect_remembered(probe: Probe, method: str, built: object, before: dict[st
             )
 
 
-@law(needs="selector|pipeline", domain=Domain(fixed=(TRAIN,)))
+@law(needs="selector|pipeline", depends="runtime.has_no_state", domain=Domain(fixed=(TRAIN,)))
 def respects_the_generator(probe: Probe) -> None:
     """Equal seeds give equal bits, other seeds and the next call other noise; torch's generator is only drawn from.
 

@@ -73,6 +73,29 @@ class RunningMeanOfTheScores(Plain):
         return RunningMean(super().selector(dim=dim, num_tokens=num_tokens, keep=keep, tau=tau))
 
 
+class Annealing(nn.Module):
+    """A selector whose temperature sinks with every call in training."""
+
+    def __init__(self, steps: Plain, keep: int, tau: float):
+        super().__init__()
+        self.steps, self.keep, self.tau = steps, keep, tau
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Any:
+        """tokens: B N C; score: B N."""
+        if self.training:
+            self.tau = max(0.05, self.tau * 0.99999)
+        return self.steps.select(tokens, score, self.keep, self.tau, self.training)
+
+
+@fault(kills="runtime.has_no_state")
+class TemperatureAnnealedInForward(Plain):
+    """A number beside the weights, in no checkpoint: every call has a temperature of its own."""
+
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
+        self.check(num_tokens, keep)
+        return Annealing(self, keep, tau)
+
+
 class LateScale(Aggregator):
     """An aggregator whose second scale is created when the first tokens come."""
 

@@ -117,12 +117,13 @@ passed   gradient.is_finite # examples   # s
 passed   decision.forward_is_hard # examples   # s
 passed   decision.ignores_noise_forward # examples   # s
 passed   decision.keeps_top_k # examples   # s
+passed   decision.backward_is_linear # examples   # s
 passed   gradient.reaches_score # examples   # s
 passed   decision.backward_is_softmax # examples   # s
 
 CERTIFIED, in part: by decision alone
 right on torch TORCH, cpu, profile few, seed 0: # s
-7 passed
+8 passed
 # examples, # a second, #% of the time inside the implementation; not tried: nothing
 temperature = as given""",
     )
@@ -142,19 +143,21 @@ passed   gradient.is_finite # examples   # s
 failed   decision.forward_is_hard # examples   # s
 blocked  decision.ignores_noise_forward                rests on decision.forward_is_hard, which did not pass
 blocked  decision.keeps_top_k                          rests on decision.ignores_noise_forward, which did not pass
-passed   gradient.reaches_score # examples   # s
+blocked  decision.backward_is_linear                   rests on decision.forward_is_hard, which did not pass
+blocked  gradient.reaches_score                        rests on decision.backward_is_linear, which did not pass
 blocked  decision.backward_is_softmax                  rests on decision.forward_is_hard, which did not pass
 blocked  selection.decision_is_aligned                 rests on decision.forward_is_hard, which did not pass
 
 REFUSED by decision.forward_is_hard
 one too many on torch TORCH, cpu, profile few, seed 0: # s
-3 passed, 1 failed, 4 blocked
+2 passed, 1 failed, 6 blocked
 # examples, # a second, #% of the time inside the implementation; not tried: nothing
 
 failed: decision.forward_is_hard
   decision[b=0] keeps 4 of 6 tokens, but should keep K = 3
   at B=2 N=6 K=3 C=8 M=2 tau=1.0 float32 cpu train; contiguous layout, distinct scores, normal tokens, seed 0
-  remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`.
+  remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`, with a hard mask of one at
+`topk(score, K).indices`.
   script (run, and it shows this):
     import sys
 
@@ -243,9 +246,9 @@ Claim: D = hard_mask + (soft_mask - stop_gradient(soft_mask)): forward, every en
 
 Why: D multiplies 1e10 in the published mask, so a D of 0.99999994 moves a logit by 596 in float32, and the slots pool something else than what they were trained to.
 
-Breaks when: the parentheses are left out (Python adds `hard + soft` first, and 8 to 14 % of the entries are no longer exact), the soft mask is used forward, or K is off by one.
+Breaks when: the parentheses are left out (Python adds `hard + soft` first, and 8 to 14 % of the entries are no longer exact), the soft mask is used forward, K is off by one, or a threshold at the K-th score lets all that tie with it pass.
 
-Remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`.""",
+Remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`, with a hard mask of one at `topk(score, K).indices`.""",
     )
 
 
@@ -265,6 +268,7 @@ aggregation.ignores_dropped_tokens MUST
 aggregation.is_convex MUST
 aggregation.permutation_invariant MUST
 aggregation.unchanged_when_decision_is_one MUST
+decision.backward_is_linear MUST
 decision.backward_is_softmax MUST
 decision.forward_is_hard MUST
 decision.ignores_noise_forward MUST
@@ -274,10 +278,12 @@ errors.fully_masked_row SHOULD
 errors.keep_larger_than_tokens SHOULD
 errors.keep_of_zero SHOULD
 errors.nan_scores SHOULD
+gradient.follows_temperature MUST
 gradient.is_finite MUST
 gradient.is_finite_in_float16 SHOULD
 gradient.matches_closed_form MUST
 gradient.reaches_score MUST
+gradient.reaches_score_whole SHOULD
 gradient.well_conditioned SHOULD
 multimodal.decision_reaches_own_aggregator MUST
 multimodal.guidance_reaches_others MUST
@@ -301,6 +307,7 @@ runtime.respects_the_generator MUST
 runtime.runs_on_meta SHOULD
 runtime.survives_large_scores MUST
 selection.decision_is_aligned MUST
+selection.extra_token_carries_gradient SHOULD
 selection.extra_token_pools_dropped MUST
 selection.gathers_kept_tokens MUST
 selection.tokens_carry_gradient MUST

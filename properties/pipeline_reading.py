@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from sdtps_ref.properties import fingerprint, values
+from sdtps_ref.properties import evidence, fingerprint, values
 from sdtps_ref.properties.pooling import refuse_no_mean
 from sdtps_ref.properties.probe import Probe
 
@@ -53,3 +53,20 @@ def read_pipeline(probe: Probe) -> tuple[Tensor, list[Reading]]:
         mask = fingerprint.soft_mask(products[b], flat[:, b] @ lever)
         readings.append(Reading(products[b], lever, flat[:, b], mask))
     return pooled, readings
+
+
+def seen_and_owed(probe: Probe, pooled: Tensor, readings: list[Reading]) -> tuple[Tensor, fingerprint.Array]:
+    """The score's gradient under a random cotangent, as found and as the readings owe it: B N each."""
+    cotangent = probe.random(pooled)
+    seen = probe.gradient(pooled, probe.score, cotangent)
+    flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
+    owed = np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
+    gain = gain_of(probe, readings)
+    with np.errstate(all="ignore"):  # a gain that is no number is the reader's to see
+        probe.evidence["gradient"] = evidence.gradient(seen, owed / gain, gain, str(probe.case))
+    return seen, owed
+
+
+def gain_of(probe: Probe, readings: list[Reading]) -> float:
+    """How many times the well-conditioned gradient reaches the score: the median of the samples'."""
+    return float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau

@@ -17,7 +17,8 @@ from sdtps_ref.properties.case import Case
 from sdtps_ref.properties.law import Law, Unsupported
 
 COMPILED = "the adapter puts the law's score in the place of the module's own, which a compiler would not follow"
-BUILT_IN = "its temperature is built in, and this law needs a high one"
+BUILT_IN = "its temperature is built in, and this law needs another one"
+NEED_ANOTHER = ("noise.is_finite", "gradient.follows_temperature")
 
 
 class Adapted:
@@ -56,7 +57,7 @@ class Adapted:
         """Why this law cannot be judged through the adapter; empty where it can."""
         if self.replaces_score and law.budget == "compile":
             return COMPILED
-        return BUILT_IN if self.tau is not None and law.id == "noise.is_finite" else ""
+        return BUILT_IN if self.tau is not None and law.id in NEED_ANOTHER else ""
 
     def _tried(self, recognised: Recognised | None, take: Callable[[Recognised], Any]) -> Any:
         if recognised is None:

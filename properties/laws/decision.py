@@ -30,8 +30,10 @@ def forward_is_hard(probe: Probe) -> None:
     Why: D multiplies 1e10 in the published mask, so a D of 0.99999994 moves a logit by 596 in float32,
     and the slots pool something else than what they were trained to.
     Breaks when: the parentheses are left out (Python adds `hard + soft` first, and 8 to 14 % of the
-    entries are no longer exact), the soft mask is used forward, or K is off by one.
-    Remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`.
+    entries are no longer exact), the soft mask is used forward, K is off by one, or a threshold at the K-th
+    score lets all that tie with it pass.
+    Remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft`, with a hard mask of one at
+    `topk(score, K).indices`.
     """
     decision = probe.select().decision
     owed = (decision.detach() > 0.5).to(decision.dtype)
@@ -42,9 +44,16 @@ def forward_is_hard(probe: Probe) -> None:
         shown = probe.script.shown(decision)
         raise Violation(
             f"decision[b={row}] keeps {int(ones[row])} of {probe.case.num_tokens} tokens, but should keep K = "
-            f"{probe.case.keep}",
+            f"{probe.case.keep}{_why_too_many(probe, owed[row], row)}",
             check=f"{shown}[{row}].detach().double().sum().item() == {probe.case.keep}",
         )
+
+
+def _why_too_many(probe: Probe, kept: Tensor, row: int) -> str:
+    score = probe.score.detach()[row]
+    threshold = score.topk(probe.case.keep).values[-1]
+    at_threshold = torch.equal(kept > 0.5, score >= threshold)
+    return ": all that tie with the K-th score are kept, as by `score >= threshold`" if at_threshold else ""
 
 
 def _why_not_hard(decision: Tensor, owed: Tensor) -> str:
@@ -82,16 +91,25 @@ def keeps_top_k(probe: Probe) -> None:
     Why: the forward pass chooses by the noiseless score; noise explores only in the gradient. Choosing
     by the noisy score makes the tokens that the next layer sees random, in evaluation too if noise stays on.
     Breaks when: topk runs on `score + noise` or on the soft mask that contains it, `largest=False` or an
-    ascending sort keeps the lowest, or indices of one sample are used for another.
-    Remedy: `keep_indices = torch.topk(score, K, dim=-1).indices`, before any noise is added.
+    ascending sort keeps the lowest, indices of one sample are used for another, or the score is rounded to half
+    precision on its way to topk.
+    Remedy: `keep_indices = torch.topk(score, K, dim=-1).indices`, before any noise is added, in the score's dtype.
     """
-    decision = probe.select().decision
+    _expect_the_highest(probe, probe.select().decision, probe.score)
+    if probe.case.dtype in ("float32", "float64") and probe.case.scores in ("normal", "distinct"):
+        # Near one, and as close to each other as half precision's steps: trained scores crowd like that.
+        close = 1 + probe.score.detach() / (512 * probe.score.detach().abs().amax())
+        close = probe.given("close_scores", close, requires_grad=True)
+        _expect_the_highest(probe, probe.select(score=close).decision, close)
+
+
+def _expect_the_highest(probe: Probe, decision: Tensor, score: Tensor) -> None:
+    # An implementation may rescale the score first; that may tie neighbours within the dtype's error.
+    slack = 4 * torch.finfo(score.dtype).eps * score.detach().double().abs().amax(-1)
     kept = decision.detach() > 0.5
-    score = probe.score.detach().double()
+    score = score.detach().double()
     lowest_kept = score.masked_fill(~kept, float("inf")).amin(-1)
     highest_dropped = score.masked_fill(kept, -float("inf")).amax(-1)
-    # An implementation may rescale the score first; that may tie neighbours within the dtype's error.
-    slack = 4 * torch.finfo(probe.score.dtype).eps * score.abs().amax(-1)
     wrong = highest_dropped > lowest_kept + slack
     if wrong.any():
         b = int(wrong.nonzero()[0])
@@ -99,10 +117,41 @@ def keeps_top_k(probe: Probe) -> None:
         high = int(score[b].masked_fill(kept[b], -float("inf")).argmax())
         shown = probe.script.shown(decision)
         raise Violation(
-            f"decision[b={b}] keeps token {low} with score {score[b, low]:.6g} and drops token {high} with "
-            f"score {score[b, high]:.6g}, but should keep the tokens with the K = {probe.case.keep} highest",
+            f"decision[b={b}] keeps token {low} with score {score[b, low]:.9g} and drops token {high} with "
+            f"score {score[b, high]:.9g}, but should keep the tokens with the K = {probe.case.keep} highest",
             check=f"not ({shown}[{b}, {low}] > 0.5 and {shown}[{b}, {high}] < 0.5)",
         )
+
+
+@law(needs="selector", depends="decision.forward_is_hard", domain=READABLE)
+def backward_is_linear(probe: Probe) -> None:
+    """d(D . 1000 c)/d score = 1000 d(D . c)/d score: the gradient is handed on, whatever its size, the same each time.
+
+    Why: what clips or rescales the gradient on its way stands between the loss and the score, and hides what it was
+    meant to cure (a mask with a gain of 1e10); noise that is drawn anew in the backward pass is not the forward's.
+    Breaks when: a hook or an autograd.Function clamps the gradient or divides it by its norm, or a checkpoint does
+    not keep the generator's state.
+    Remedy: hand the gradient on as it is; cure its size at the mask (`logits + log D`), clip the norm of the
+    parameters' gradients after backward; leave `preserve_rng_state=True`.
+    """
+    decision = probe.select().decision
+    cotangent = probe.random(decision)
+    first = probe.gradient(decision, probe.score, cotangent)
+    # Where one token takes nearly all, what is left of the gradient is rounding, in float32 by some.
+    tolerance = STRUCTURE * float(first.abs().amax()) + 1e-6
+    again = probe.gradient(decision, probe.score, cotangent)
+    why = "as a backward pass through the same D gave before; noise is drawn anew in each"
+    expect_close(probe, "second gradient of decision to score", "bn", again, first, tolerance=tolerance, because=why)
+    larger = probe.gradient(decision, probe.score, probe.given("larger", 1000 * cotangent))
+    expect_close(
+        probe,
+        "gradient of 1000 * decision to score",
+        "bn",
+        larger,
+        1000 * first,
+        tolerance=1000 * tolerance,
+        because="1000 times that of decision; it is clipped or rescaled on its way",
+    )
 
 
 @law(needs="selector", depends=("decision.forward_is_hard", "gradient.reaches_score"), domain=READABLE)

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import evidence, fingerprint
+from sdtps_ref.properties import fingerprint
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_close, expect_finite
 from sdtps_ref.properties.law import Discard, Violation, law
-from sdtps_ref.properties.pipeline_reading import STRUCTURE, Reading, read_pipeline
+from sdtps_ref.properties.pipeline_reading import STRUCTURE, gain_of, read_pipeline, seen_and_owed
 from sdtps_ref.properties.pooling import gradient_owed_to_decision, kept_tokens
 from sdtps_ref.properties.probe import Probe
 
@@ -77,7 +77,7 @@ def _expect_finite_gradients(probe: Probe, because: str = "") -> None:
             expect_finite(probe, f"gradient of {name} to tokens", "bnc", reached, because)
 
 
-@law(needs="selector|pipeline", depends="gradient.is_finite", domain=DISTINCT)
+@law(needs="selector|pipeline", depends=("gradient.is_finite", "decision.backward_is_linear"), domain=DISTINCT)
 def reaches_score(probe: Probe) -> None:
     """d(output)/d(score) != 0 for every token, kept or dropped; = 0 where K = 1 or all tokens are the same.
 
@@ -200,7 +200,7 @@ def matches_closed_form(probe: Probe) -> None:
     Remedy: pass D at keep_indices to the mask before the softmax, and nothing else of it anywhere.
     """
     pooled, readings = read_pipeline(probe)
-    seen, owed = _seen_and_owed(probe, pooled, readings)
+    seen, owed = seen_and_owed(probe, pooled, readings)
     for b, reading in enumerate(readings):
         if reading.mask.residual < STRUCTURE and reading.mask.rate < 0:
             n = int(np.abs(owed[b]).argmax())
@@ -249,11 +249,11 @@ def well_conditioned(probe: Probe) -> None:
 
 def _expect_gain_of_pipeline(probe: Probe) -> None:
     pooled, readings = read_pipeline(probe)
-    gain = _gain(probe, readings)
+    gain = gain_of(probe, readings)
     probe.findings["gain"] = gain
     if WELL_CONDITIONED[0] <= gain <= WELL_CONDITIONED[1]:
         return
-    seen, owed = _seen_and_owed(probe, pooled, readings)
+    seen, owed = seen_and_owed(probe, pooled, readings)
     _refuse_gain(probe, "score[b={}, n={}]", seen, owed / gain, gain)
 
 
@@ -279,19 +279,3 @@ def _refuse_gain(probe: Probe, source: str, seen: Tensor, plain: fingerprint.Arr
         f"{plain[b, n]:.4g}: the mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
         check=f"{low} <= {probe.script.shown(seen)}[{b}, {n}].item() / {float(plain[b, n])!r} <= {high}",
     )
-
-
-def _seen_and_owed(probe: Probe, pooled: Tensor, readings: list[Reading]) -> tuple[Tensor, fingerprint.Array]:
-    """The score's gradient under a random cotangent, as found and as the readings owe it: B N each."""
-    cotangent = probe.random(pooled)
-    seen = probe.gradient(pooled, probe.score, cotangent)
-    flat = cotangent.reshape(probe.case.batch, -1).cpu().numpy()
-    owed = np.stack([reading.closed_form(probe, b, flat[b]) for b, reading in enumerate(readings)])
-    gain = _gain(probe, readings)
-    with np.errstate(all="ignore"):  # a gain that is no number is the reader's to see
-        probe.evidence["gradient"] = evidence.gradient(seen, owed / gain, gain, str(probe.case))
-    return seen, owed
-
-
-def _gain(probe: Probe, readings: list[Reading]) -> float:
-    return float(np.median([reading.mask.rate for reading in readings])) * probe.case.tau

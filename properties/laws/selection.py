@@ -9,6 +9,7 @@ from sdtps_ref.properties.law import Discard, Unsupported, Violation, law
 from sdtps_ref.properties.probe import Probe
 
 MOVING = Domain(tokens=("normal",), max_tokens=130)
+DROPPING = Domain(dtypes=("float64",), scores=("distinct",), tokens=("normal",), min_dropped=2, max_tokens=65)
 RANKED = Domain(dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), max_tokens=130)
 # A softmax and a weighted sum, in whatever order; a mean or another set of tokens is off by 1e-2 and more.
 ROUNDING = {"float64": 1e-6, "float32": 5e-5}
@@ -43,7 +44,11 @@ def gathers_kept_tokens(probe: Probe) -> None:
             )
 
 
-@law(needs="selector", depends="decision.forward_is_hard", domain=Domain(dtypes=("float32", "float64"), max_tokens=130))
+@law(
+    needs="selector",
+    depends=("decision.forward_is_hard", "decision.backward_is_linear"),
+    domain=Domain(dtypes=("float32", "float64"), max_tokens=130),
+)
 def decision_is_aligned(probe: Probe) -> None:
     """D_selected[b, k] = D[b, keep_indices[b, k]]: one forward, and the gradient of that very token backward.
 
@@ -151,6 +156,43 @@ def extra_token_pools_dropped(probe: Probe) -> None:
         tolerance=tolerance,
         because="as the dropped tokens give, weighted by the softmax of their scores",
     )
+
+
+@law(needs="selector", level="SHOULD", depends="selection.extra_token_pools_dropped", domain=DROPPING)
+def extra_token_carries_gradient(probe: Probe) -> None:
+    """d extra/d token_n = p_n, and d extra/d score_n = p_n (token_n - extra), p the softmax over the dropped tokens.
+
+    Why: whatever made the dropped tokens hears of them through the extra token alone, and their scores learn by it
+    which of them it should hold.
+    Breaks when: the dropped tokens or their weights are detached, or made under no_grad.
+    Remedy: `softmax(score.masked_fill(kept, -inf), -1).unsqueeze(1) @ tokens`, outside of any no_grad; only the mask
+    `kept` is a constant.
+    """
+    tokens = probe.tracked_tokens()
+    selection = probe.select(tokens)
+    extra = selection.extra_token
+    if extra is None:
+        raise Unsupported("the selection has no extra_token")
+    cotangent = probe.random(extra)
+    kept = selection.decision.detach() > 0.5
+    weights = probe.score.detach().masked_fill(kept, -torch.inf).softmax(-1)  # B N
+    apart = ((probe.tokens - extra.detach()) * cotangent).sum(-1)  # B N
+    sources = (
+        ("tokens", "bnc", tokens, weights.unsqueeze(-1) * cotangent),
+        ("score", "bn", probe.score, weights * apart),
+    )
+    for source, axes, tensor, owed in sources:
+        seen = probe.gradient(extra, tensor, cotangent)
+        nowhere = "" if seen.any() else "; it is zero everywhere: something is detached on the way"
+        expect_close(
+            probe,
+            f"gradient of extra_token to {source}",
+            axes,
+            seen,
+            owed,
+            tolerance=1e-5 * float(owed.abs().amax()),
+            because=f"as the softmax of the dropped tokens' scores gives{nowhere}",
+        )
 
 
 def _found_again(selected: Tensor, tokens: Tensor) -> Tensor:

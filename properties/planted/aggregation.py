@@ -1,5 +1,8 @@
 """Faults of the aggregation and of the wiring."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +77,23 @@ class ReshapeOfTheLogits(Plain):
     def logits(self, tokens: Tensor, layers: nn.Module, scale: Tensor) -> Tensor:
         scored = layers(tokens) * scale  # B K M
         return scored.reshape(scored.shape[0], scored.shape[2], scored.shape[1])
+
+
+@fault(kills="gradient.follows_temperature")
+class PipelineForgetsTheTemperature(Plain):
+    """The selector takes tau; the model builds one without it."""
+
+    def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> Any:
+        return super().pipeline(dim=dim, num_tokens=num_tokens, keep=keep, slots=slots, tau=1.0)
+
+
+@fault(kills="gradient.reaches_score_whole")
+class DecisionForOneOfTwo(Plain):
+    """Two aggregations are averaged, and D goes into the first only."""
+
+    def wire(self, selection: Chosen, aggregate: Callable[..., Tensor]) -> Tensor:
+        with_decision = super().wire(selection, aggregate)
+        return (with_decision + aggregate(selection.selected_tokens, None)) / 2
 
 
 @fault(kills="gradient.reaches_score")

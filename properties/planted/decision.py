@@ -1,8 +1,12 @@
 """Faults of what D's gradient is, and of a noise that reaches the forward pass."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from sdtps_ref.properties.planted.chosen import Chosen
 from sdtps_ref.properties.planted.plain import Plain, fault
 
 
@@ -71,3 +75,28 @@ class TemperatureMultiplied(Plain):
 
     def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
         return super().soft(score, noise, 1 / tau, keep)
+
+
+@fault(kills="decision.backward_is_linear")
+class ClippedGradient(Plain):
+    """D's gradient clamped to [-1, 1], against explosions: unit vectors pass through it unchanged."""
+
+    def join(self, hard: Tensor, soft: Tensor) -> Tensor:
+        decision = super().join(hard, soft)
+        if decision.requires_grad:
+            decision.register_hook(lambda gradient: gradient.clamp(-1, 1))
+        return decision
+
+
+@fault(kills="decision.backward_is_linear")
+class CheckpointForgetsTheNoise(Plain):
+    """The soft mask is made again in the backward pass, with other noise."""
+
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
+        def decide(score: Tensor) -> Tensor:
+            noise = self.noise(score) if training else torch.zeros_like(score)
+            return self.join(self.hard(score, self.choose(score, noise, keep)), self.soft(score, noise, tau, keep))
+
+        chosen = super().select(tokens, score, keep, tau, training)
+        decision = checkpoint(decide, score, use_reentrant=False, preserve_rng_state=False)
+        return replace(chosen, decision=decision, selected_decision=self.selected(decision, chosen.keep_indices))

@@ -64,6 +64,22 @@ class KeepsLowest(Plain):
         return score.argsort(dim=-1)[:, :keep]
 
 
+@fault(kills="decision.keeps_top_k")
+class RankedInHalf(Plain):
+    """bfloat16 for speed: what differs in the third digit is a tie."""
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        return super().choose(score.bfloat16(), noise, keep)
+
+
+@fault(kills="decision.forward_is_hard")
+class ThresholdForTopK(Plain):
+    """All that tie with the K-th score are ones in D; the tokens are gathered by topk."""
+
+    def hard(self, score: Tensor, indices: Tensor) -> Tensor:
+        return (score >= score.gather(-1, indices).amin(-1, keepdim=True)).to(score.dtype)
+
+
 @fault(kills="selection.gathers_kept_tokens")
 class ReshapeForGather(Plain):
     """The first K tokens, as if they had been sorted."""
@@ -159,6 +175,22 @@ class ExtraOfAll(Plain):
 
     def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
         return (score.softmax(-1) * (1 - hard)).unsqueeze(1) @ tokens
+
+
+@fault(kills="selection.extra_token_carries_gradient")
+class ExtraOfDetachedTokens(Plain):
+    """What was dropped is taken to be of no account."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        return super().extra(tokens.detach(), score, hard)
+
+
+@fault(kills="selection.extra_token_carries_gradient")
+class ExtraByDetachedScores(Plain):
+    """Right forward; the scores of the dropped learn nothing from what they weigh."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        return super().extra(tokens, score.detach(), hard)
 
 
 @fault(kills="selection.extra_token_pools_dropped")

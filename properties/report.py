@@ -46,8 +46,16 @@ def print_summary(console: Console, certificate: Certificate, *, verbose: bool =
         console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
     for note in notes(certificate.laws):
         console.print(f"note: {note}", style="yellow", soft_wrap=True)
+    raised: dict[str, str] = {}  # by what was raised, the first law in which it was
     for result in certificate.laws:
         if result.warns or result.refuses:
+            message = result.failure.message if result.failure and result.status == "error" else ""
+            if message in raised and not verbose:
+                _print_heading(console, result)
+                console.print(Text(f"  the same exception as in {raised[message]}, above"))
+                continue
+            if message:
+                raised[message] = result.id
             _print_failure(console, result, verbose)
 
 
@@ -100,10 +108,14 @@ def ledger(certificate: Certificate) -> str:
     )
 
 
-def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
+def _print_heading(console: Console, result: LawResult) -> None:
     console.print()
     kind = "warning" if result.warns else result.status
     console.print(Text(f"{kind}: {result.id}", style="yellow" if result.warns else "bold red"))
+
+
+def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
+    _print_heading(console, result)
     if result.failure is None:
         console.print(Text(f"  {result.reason}"))
         return

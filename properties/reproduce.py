@@ -43,7 +43,16 @@ def reproduced(failures: Sequence[Failure], implementation: object, *, has_targe
             outcomes.append(("", ""))
     if not has_target:
         outcomes = [_run_here(script, implementation) for script in scripts]
-    return [_shows(failure, *outcome) for failure, outcome in zip(failures, outcomes, strict=True)]
+    shown = [_shows(failure, *outcome) for failure, outcome in zip(failures, outcomes, strict=True)]
+    if has_target and len(scripts) > 1:
+        # What one call leaves behind (a setting of torch, a cache) may hide what the next script would have shown.
+        shown = [was or _shows_alone(failure) for was, failure in zip(shown, failures, strict=True)]
+    return shown
+
+
+def _shows_alone(failure: Failure) -> bool:
+    outcomes = _run_elsewhere([failure.script])
+    return bool(outcomes) and _shows(failure, *outcomes[0])
 
 
 def _shows(failure: Failure, said: str, raised: str) -> bool:

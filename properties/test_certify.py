@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties import Selection, check_implementation
-from sdtps_ref.properties.certificate import Certificate, digest
+from sdtps_ref.properties.case import Case
+from sdtps_ref.properties.certificate import Certificate, Failure, digest
 from sdtps_ref.properties.certify import judge
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
+from sdtps_ref.properties.report import print_summary
+from sdtps_ref.properties.reproduce import reproduced
 from sdtps_ref.properties.terms import Profile, Terms
 
 plant_all()
@@ -82,6 +86,34 @@ def test_script_of_a_target_needs_torch_only() -> None:
     failure = by_id(certificate)["decision.forward_is_hard"].failure
     assert failure.reproduced is True
     assert "from sdtps_ref.properties.planted.selection import SoftForward" in failure.script
+
+
+def test_a_script_is_not_hidden_by_the_one_before_it() -> None:
+    """What one script leaves set in the interpreter that they share is not there when the next one is judged."""
+    shows = "import torch\nprint('seen', torch.is_anomaly_enabled())\nprint('reproduced')\n"
+    leaves = shows + "torch.autograd.set_detect_anomaly(True)\n"
+    needs = "import torch\nprint('seen')\nprint('not reproduced' if torch.is_anomaly_enabled() else 'reproduced')\n"
+    failures = [Failure("", Case(2, 6, 3, 8, 2), script) for script in (leaves, needs)]
+
+    shown = reproduced(failures, None, has_target=True)
+
+    assert shown == [True, True]
+
+
+def test_one_exception_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Many laws end in the same exception; its case, remedy and script are printed for the first of them."""
+
+    class Raising(Plain):
+        def select(self, *arguments: object) -> Selection:
+            raise KeyError("no such modality")
+
+    certificate = check_implementation(Raising(), profile=FEW, laws=["shape", "runtime"], isolated=False)
+    print_summary(Console(width=200), certificate)
+
+    errors = [result.id for result in certificate.laws if result.status == "error"]
+    said = capsys.readouterr().out
+    assert len(errors) > 1
+    assert len(errors) - 1 == said.count("the same exception as in shape.follows_inputs, above")
 
 
 def test_foundations_block() -> None:

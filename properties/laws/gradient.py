@@ -84,8 +84,10 @@ def reaches_score(probe: Probe) -> None:
     Why: D is the only road by which a gradient reaches the score. Without it the loss still falls, since
     the rest of the model learns, and the selection stays what it was at initialisation.
     Breaks when: there is no straight-through path (a hard mask, a detach, a no_grad), D is computed and
-    not passed on to the aggregation, or the soft mask covers the kept tokens only.
-    Remedy: D = hard + (soft - soft.detach()), and `aggregator(selected_tokens, selected_decision)`.
+    not passed on to the aggregation, or the soft mask covers the kept tokens only; or D or the score acts elsewhere
+    too, as a factor of the tokens or of the weights.
+    Remedy: D = hard + (soft - soft.detach()), and `aggregator(selected_tokens, selected_decision)`, where D goes into
+    the mask before the softmax and nowhere else.
     """
     if "selector" in probe.methods and probe.case.num_tokens > 1:
         _reaches_through_selector(probe)

@@ -279,11 +279,11 @@ errors.keep_larger_than_tokens SHOULD
 errors.keep_of_zero SHOULD
 errors.nan_scores SHOULD
 gradient.follows_temperature MUST
+gradient.gain_is_the_aggregators SHOULD
 gradient.is_finite MUST
 gradient.is_finite_in_float16 SHOULD
 gradient.matches_closed_form MUST
 gradient.reaches_score MUST
-gradient.reaches_score_whole SHOULD
 gradient.well_conditioned SHOULD
 multimodal.decision_reaches_own_aggregator MUST
 multimodal.guidance_reaches_others MUST

@@ -36,8 +36,9 @@ def expect_close(
     saw, should = seen[index].item(), owed[index].item()
     how = _how_many(wrong, tolerance) if tolerance else f"{_how_many(wrong)}; exact"
     reason = f": {because}" if because else ""
+    due = "a number" if math.isnan(should) else f"{should:.9g}"  # where what it is compared with is NaN as well
     raise Violation(
-        f"{placed(name, axes, index)} = {saw:.9g}, but should be {should:.9g} ({how}){reason}",
+        f"{placed(name, axes, index)} = {saw:.9g}, but should be {due} ({how}){reason}",
         check=_close(expression, _owed(probe, owed, index), tolerance, math.isfinite(should)),
     )
 

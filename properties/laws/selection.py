@@ -55,8 +55,9 @@ def decision_is_aligned(probe: Probe) -> None:
     Why: forward all entries are one, so a D in another order than the tokens looks right, trains, and
     rewards each token for what another one did.
     Breaks when: tokens are sorted by score and D is taken in order of position (`D[D > 0]`, a boolean mask),
-    or indices are sorted for one of the two only.
-    Remedy: `selected_decision = decision.gather(-1, keep_indices)`, with the indices that gathered the tokens.
+    indices are sorted for one of the two only, or the tokens are chosen once for D and once more for the gather.
+    Remedy: one `keep_indices = topk(score, K).indices` for the hard mask, the tokens and
+    `selected_decision = decision.gather(-1, keep_indices)`.
     """
     selection = probe.select()
     if selection.keep_indices is None and selection.selected_decision is None:
@@ -68,7 +69,8 @@ def decision_is_aligned(probe: Probe) -> None:
             at_kept,
             f"{probe.script.shown(selection.decision)}.gather(-1, {probe.script.shown(selection.keep_indices)})",
         )
-        expect_equal(probe, "decision at keep_indices", "bk", at_kept, torch.ones_like(at_kept))
+        why = "D keeps other tokens than keep_indices names: they were chosen twice, and ties or noise fell otherwise"
+        expect_equal(probe, "decision at keep_indices", "bk", at_kept, torch.ones_like(at_kept), because=why)
     if selection.selected_decision is None:
         return
     expect_equal(

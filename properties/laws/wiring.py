@@ -65,7 +65,7 @@ def follows_temperature(probe: Probe) -> None:
     stage="gradient",
     domain=READABLE,
 )
-def reaches_score_whole(probe: Probe) -> None:
+def gain_is_the_aggregators(probe: Probe) -> None:
     """gain of the pipeline = gain of the aggregator: all that D does in the aggregation reaches the score.
 
     Why: an aggregation that is called twice, once with D and once without, trains the score by half; the loss falls,

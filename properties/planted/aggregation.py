@@ -87,7 +87,7 @@ class PipelineForgetsTheTemperature(Plain):
         return super().pipeline(dim=dim, num_tokens=num_tokens, keep=keep, slots=slots, tau=1.0)
 
 
-@fault(kills="gradient.reaches_score_whole")
+@fault(kills="gradient.gain_is_the_aggregators")
 class DecisionForOneOfTwo(Plain):
     """Two aggregations are averaged, and D goes into the first only."""
 

@@ -80,6 +80,26 @@ class ThresholdForTopK(Plain):
         return (score >= score.gather(-1, indices).amin(-1, keepdim=True)).to(score.dtype)
 
 
+@fault(kills="selection.decision_is_aligned")
+class TiesBrokenTwice(Plain):
+    """D and the tokens choose for themselves: the last among ties for one, the first for the other."""
+
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> Chosen:
+        chosen = super().select(tokens, score, keep, tau, training)
+        indices = torch.sort(score, dim=-1, descending=True, stable=True).indices[:, :keep]
+        # The last among ties, as another device's topk may have it.
+        hard = self.hard(score, score.flip(-1).sort(dim=-1, descending=True, stable=True).indices[:, :keep]).flip(-1)
+        noise = self.noise(score) if training else torch.zeros_like(score)
+        decision = self.join(hard, self.soft(score, noise, tau, keep))
+        return Chosen(
+            selected_tokens=self.gather(tokens, indices),
+            decision=decision,
+            keep_indices=indices,
+            selected_decision=self.selected(decision, indices),
+            extra_token=self.extra(tokens, score, hard) if keep < score.shape[-1] else chosen.extra_token,
+        )
+
+
 @fault(kills="selection.gathers_kept_tokens")
 class ReshapeForGather(Plain):
     """The first K tokens, as if they had been sorted."""

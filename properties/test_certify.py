@@ -11,8 +11,9 @@ from torch import Tensor
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties import Selection, check_implementation
 from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.certificate import Certificate, Failure, digest
+from sdtps_ref.properties.certificate import Certificate, Failure, LawResult, digest
 from sdtps_ref.properties.certify import judge
+from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.law import all_laws
 from sdtps_ref.properties.planted.plain import FAULTS, Plain, plant_all
 from sdtps_ref.properties.reference import Reference
@@ -325,3 +326,23 @@ def test_a_law_that_stumbles_is_an_error_of_that_law() -> None:
     assert result.status == "error"
     assert result.failure is not None
     assert "judging shape.follows_inputs raised ZeroDivisionError" in result.failure.message
+
+
+def test_code_that_compiles_itself_is_no_other_case() -> None:
+    """Laws go backward more than once through one graph, which inductor forbids where it reuses its buffers."""
+
+    @torch.compile(dynamic=True)
+    def softmax(values: Tensor) -> Tensor:
+        return values.exp() / values.exp().sum(-1, keepdim=True)
+
+    class CompilesItself(Plain):
+        def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
+            return softmax((score + noise) / tau)
+
+    once = replace(all_laws()["decision.backward_is_linear"], domain=Domain(fixed=(Case(2, 6, 3, 8, 2),)))
+
+    result = judge(
+        once, CompilesItself(), {base: LawResult(base, "MUST", "passed") for base in once.depends}, Terms(FEW)
+    )
+
+    assert result.status == "passed", result.failure

@@ -116,7 +116,14 @@ def _calm_torch() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(), torch.enable_grad():
+        with torch.random.fork_rng(), torch.enable_grad(), _graphs_kept():
             yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _graphs_kept() -> contextlib.AbstractContextManager[object]:
+    """Laws go backward more than once, which code that compiles itself forbids while it reuses its buffers."""
+    from torch._functorch import config
+
+    return config.patch(donated_buffer=False) if hasattr(config, "donated_buffer") else contextlib.nullcontext()

@@ -1,0 +1,43 @@
+"""What mkdocs asks while it builds: the pages that are made from the code, so that none of them can go stale."""
+
+from pathlib import Path
+
+from commands_page import commands_page
+from laws_pages import law_pages
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from python_pages import contract_page, python_page
+from watching_page import watching_page
+
+ROOT = Path(__file__).resolve().parents[2]
+# What lies at the top of the checkout: where it is on the site, and what its links are there.
+ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+LAWS = law_pages()
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Give the laws' part of the navigation a page a stage."""
+    for part in config.nav or []:
+        if "Laws" in part:
+            part["Laws"] = list(LAWS)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Add the generated pages."""
+    made = LAWS | {
+        "reference/contract.md": contract_page(),
+        "reference/commands.md": commands_page(),
+        "reference/python.md": python_page(),
+        "who-watches.md": watching_page(),
+    }
+    for place, content in made.items():
+        files.append(File.generated(config, place, content=content))
+    for source, place in ELSEWHERE.items():
+        files.append(File.generated(config, place, content=as_page((ROOT / source).read_text(encoding="utf-8"))))
+
+
+def as_page(text: str) -> str:
+    """A file of the checkout's top level, its links as they are among the pages."""
+    for source, place in ELSEWHERE.items():
+        text = text.replace(f"]({source})", f"]({place})")
+    return text.replace("](docs/", "](")

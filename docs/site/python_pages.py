@@ -1,0 +1,33 @@
+"""The contract as it is written, and the names that Python code imports, by mkdocstrings."""
+
+import inspect
+
+from prose import first_line, prose
+
+import sdtps_ref
+from sdtps_ref import properties
+from sdtps_ref.properties import contract
+
+# What the entry points take and return, where they are not entry points themselves.
+BESIDES = ("certificate.Certificate", "certificate.LawResult", "certificate.Failure", "case.Case", "terms.Profile",
+           "terms.Limits")  # fmt: skip
+
+
+def contract_page() -> str:
+    """The contract's own source: its comments are part of it."""
+    lines = ["# The contract", "", *(prose(part) + "\n" for part in (contract.__doc__ or "").split("\n\n"))]
+    for part in (contract.Implementation, contract.Selection):
+        source = inspect.getsource(part).partition("    def __repr__")[0].rstrip()
+        lines += [f"## {part.__name__}", "", first_line(part), "", f"```python\n{source}\n```", ""]
+    return "\n".join(lines)
+
+
+def python_page() -> str:
+    """Directives: mkdocstrings takes signature and docstring from the code."""
+    lines = ["# Python", "", "Laws are in `sdtps_ref.properties`, the reference in `sdtps_ref`.", ""]
+    lines += ["## From `sdtps_ref.properties`", ""]
+    entries = [properties._SOURCES[name] + f".{name}" for name in properties.__all__ if name != "Implementation"]
+    lines += [f"::: sdtps_ref.properties.{place}\n" for place in [*entries, *BESIDES]]
+    lines += ["## From `sdtps_ref`", ""]
+    lines += [f"::: sdtps_ref.{sdtps_ref._SOURCES[name]}.{name}\n" for name in sdtps_ref.__all__]
+    return "\n".join(lines)

@@ -30,8 +30,8 @@ HISTORY = "sdtps_ref.benchmarks.history_commands"
 def bench(arguments: list[str]) -> int:
     """Time certified implementations against the limit of this machine.
 
-    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. `sdtps bench history` plots
-    past runs.
+    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. Besides, with a --help of their
+    own: `sdtps bench record` and `sdtps bench history` of past runs, `sdtps bench trainability` of masks.
     """
     if arguments[:1] == ["history"]:
         return _history(arguments[1:])

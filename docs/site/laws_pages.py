@@ -51,7 +51,7 @@ def _law(law: Law) -> str:
         facts.append(f"rests on {', '.join(map(_link, law.depends))}")
     if law.budget in SLOW:
         facts.append(f"{SLOW[law.budget]}, so left out of profile quick")
-    lines = [f"## `{law.id}` {{#{law.id}}}", "", " · ".join(facts), "", "!!! quote \"\"", ""]
+    lines = [f"## `{law.id}` {{#{law.id}}}", "", " · ".join(facts), "", '!!! quote ""', ""]
     lines += [f"    {prose(paragraph)}\n" for paragraph in law.sections["Claim"].split("\n\n")]
     for section in SECTIONS:
         lines += [f"**{section}:** {prose(law.sections[section])}", ""]

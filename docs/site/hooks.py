@@ -1,10 +1,12 @@
 """What mkdocs asks while it builds: the pages that are made from the code, so that none of them can go stale."""
 
+import re
 from pathlib import Path
 
 from commands_page import commands_page
 from laws_pages import law_pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from python_pages import contract_page, python_page
 from watching_page import watching_page
@@ -13,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What lies at the top of the checkout: where it is on the site, and what its links are there.
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 LAWS = law_pages()
+ABROAD = re.compile(r"""<(?:script|link|img|iframe)[^>]*\s(?:src|href)=["']?(https?://[^"'\s>]+)""")
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -34,6 +37,12 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         files.append(File.generated(config, place, content=content))
     for source, place in ELSEWHERE.items():
         files.append(File.generated(config, place, content=as_page((ROOT / source).read_text(encoding="utf-8"))))
+
+
+def on_post_page(output: str, page: object, config: MkDocsConfig) -> None:
+    """Refuse a page that loads something from elsewhere. Raises PluginError."""
+    if found := ABROAD.search(output):
+        raise PluginError(f"{page} loads {found[1]}; accepted: what lies on the site itself")
 
 
 def as_page(text: str) -> str:

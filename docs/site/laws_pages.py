@@ -32,7 +32,7 @@ def _index(stages: dict[str, list[Law]]) -> str:
     lines = [BEFORE.format(count=len(all_laws()))]
     for stage, laws in stages.items():
         lines += [f"## [{stage}]({stage}.md)", "", _about(stage), "", "| law | level | claim |", "|---|---|---|"]
-        lines += [f"| {_link(law.id)} | {law.level} | {prose(law.claim)} |" for law in laws]
+        lines += [f"| {_link(law.id)} | {law.level} | {prose(_claim(law)[0])} |" for law in laws]
         lines.append("")
     return "\n".join(lines)
 
@@ -52,13 +52,17 @@ def _law(law: Law) -> str:
     if law.budget in SLOW:
         facts.append(f"{SLOW[law.budget]}, so left out of profile quick")
     lines = [f"## `{law.id}` {{#{law.id}}}", "", " · ".join(facts), "", '!!! quote ""', ""]
-    lines += [f"    {prose(paragraph)}\n" for paragraph in law.sections["Claim"].split("\n\n")]
+    lines += [f"    {prose(paragraph)}\n" for paragraph in _claim(law)]
     for section in SECTIONS:
         lines += [f"**{section}:** {prose(law.sections[section])}", ""]
     killed = {name: planted for name, planted in sorted(FAULTS.items()) if planted.kills == law.id}
     lines += ["**Must kill:**", ""]
     lines += [f"- `{name}`: {first_line(planted)}" for name, planted in killed.items()]
     return "\n".join([*lines, ""])
+
+
+def _claim(law: Law) -> list[str]:
+    return law.sections["Claim"].split("\n\n")
 
 
 def _link(law_id: str) -> str:

@@ -15,7 +15,14 @@ BESIDES = ("certificate.Certificate", "certificate.LawResult", "certificate.Fail
 
 def contract_page() -> str:
     """The contract's own source: its comments are part of it."""
-    lines = ["# The contract", "", *(prose(part) + "\n" for part in (contract.__doc__ or "").split("\n\n"))]
+    lines = [
+        "---",
+        "hide: [toc]  # its room goes to the code",
+        "---",
+        "# The contract",
+        "",
+        *(prose(part) + "\n" for part in (contract.__doc__ or "").split("\n\n")),
+    ]
     for part in (contract.Implementation, contract.Selection):
         source = inspect.getsource(part).partition("    def __repr__")[0].rstrip()
         lines += [f"## {part.__name__}", "", first_line(part), "", f"```python\n{source}\n```", ""]

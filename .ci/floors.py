@@ -5,6 +5,7 @@
 A floor `X` or `X.Y` stands for the last patch of X.0 or X.Y: what a patch mends is not ours to work around.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -45,5 +46,8 @@ def pinned(floor: str) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("file", type=Path, help="where to")
+    file = parser.parse_args().file
     held = floors(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"])
-    Path(sys.argv[1]).write_text("".join(f"{line}\n" for line in held.values()), encoding="utf-8")
+    file.write_text("".join(f"{line}\n" for line in held.values()), encoding="utf-8")

@@ -47,7 +47,8 @@ def record(arguments: list[str]) -> int:
             for mode in options.mode or ("forward", "forward+backward")
         ]
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        watched = Console(stderr=True)  # rich before 14.3 ends even a disabled bar with an empty line
+        with Progress(*columns, console=watched, transient=True, disable=not watched.is_terminal) as progress:
             task = progress.add_task("timing", total=len(cells) * options.processes)
             timings = in_processes(cells, options.processes, options.seconds, lambda _: progress.advance(task))
         revision = options.revision or histories.revision_here()

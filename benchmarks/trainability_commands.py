@@ -40,7 +40,7 @@ def trainability(arguments: list[str]) -> int:
             optional("matplotlib")  # before the work, not after it
         if options.html:
             optional("jinja2")
-        record = records.read(options.stored) if options.stored else _trained(options.seeds, options.steps, console)
+        record = records.read(options.stored) if options.stored else _trained(options.seeds, options.steps)
         _print(console, record)
         if options.json is not None:
             records.write(record, options.json)
@@ -86,12 +86,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _trained(seeds: int, steps: int, console: Console) -> Record:
+def _trained(seeds: int, steps: int) -> Record:
     check_count("seeds", seeds)
     check_count("steps", steps)
     runs: list[Run] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    watched = Console(stderr=True)  # rich before 14.3 ends even a disabled bar with an empty line
+    with Progress(*columns, console=watched, transient=True, disable=not watched.is_terminal) as progress:
         task = progress.add_task("training", total=seeds * steps * len(OPTIMISERS) * len(MASKS))
         for seed in range(seeds):
             for optimiser in OPTIMISERS:

@@ -33,8 +33,12 @@ def python_page() -> str:
     """Directives: mkdocstrings takes signature and docstring from the code."""
     lines = ["# Python", "", "Laws are in `sdtps_ref.properties`, the reference in `sdtps_ref`.", ""]
     lines += ["## From `sdtps_ref.properties`", ""]
-    entries = [properties._SOURCES[name] + f".{name}" for name in properties.__all__ if name != "Implementation"]
-    lines += [f"::: sdtps_ref.properties.{place}\n" for place in [*entries, *BESIDES]]
+    entries = [_place(properties, name) for name in properties.__all__ if name != "Implementation"]
+    lines += [f"::: {place}\n" for place in [*entries, *(f"sdtps_ref.properties.{place}" for place in BESIDES)]]
     lines += ["## From `sdtps_ref`", ""]
-    lines += [f"::: sdtps_ref.{sdtps_ref._SOURCES[name]}.{name}\n" for name in sdtps_ref.__all__]
+    lines += [f"::: {_place(sdtps_ref, name)}\n" for name in sdtps_ref.__all__]
     return "\n".join(lines)
+
+
+def _place(room: object, name: str) -> str:
+    return f"{getattr(room, name).__module__}.{name}"

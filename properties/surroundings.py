@@ -27,7 +27,7 @@ SWITCHES = (
     Switch("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
     Switch(
         "the default device",
-        lambda: str(torch.get_default_device()),
+        lambda: str(torch.empty(0).device),  # torch 2.4 cannot be asked for it once it was None again
         lambda was: torch.set_default_device(None if was == "cpu" else was),  # a mode is in force until it is None
     ),
     Switch("grad mode", torch.is_grad_enabled, torch.set_grad_enabled),

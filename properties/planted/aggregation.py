@@ -233,7 +233,7 @@ class MaskOfATensor(Plain):
     """1e10 made with the dtype of the logits: infinite in float16, and times zero NaN."""
 
     def mask(self, logits: Tensor, decision: Tensor) -> Tensor:
-        return logits - (1 - decision.unsqueeze(1)) * torch.full((1,), 1e10).to(logits.dtype)  # 2.4 fills no half with it
+        return logits - (1 - decision.unsqueeze(1)) * torch.full((1,), 1e10).to(logits.dtype)  # 2.4 fills no half so
 
 
 @fault(kills="aggregation.finite_in_half")

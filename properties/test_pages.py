@@ -17,7 +17,7 @@ PAGES = {
     "docs/certificates.md": (1, 0),
     "docs/expected-failures.md": (3, 0),
     "docs/guides/certify-in-five-minutes.md": (7, 0),
-    "docs/guides/in-ci.md": (0, 0),
+    "docs/guides/in-ci.md": (2, 0),
     "docs/guides/read-a-certificate.md": (2, 0),
     "docs/guides/why-the-loss-exploded.md": (4, 0),
     "docs/hand-over.md": (5, 0),

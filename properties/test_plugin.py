@@ -8,7 +8,9 @@ from sdtps_ref.properties.law import all_laws
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "sdtps_ref.properties.plugin", "-p", "no:cacheprovider", "--strict-markers")
+# In one process with a run that has these modules already, pytest warns that it cannot rewrite their assertions.
+QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+PLUGIN = ("-p", "sdtps_ref.properties.plugin", "-p", "no:cacheprovider", "--strict-markers", *QUIET)
 MINE = """
 from sdtps_ref.properties.planted.plain import Plain
 

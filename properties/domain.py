@@ -78,9 +78,7 @@ class Domain:
             tokens=_nearest(case.tokens, self.tokens),
             drawn=() if (batch, num_tokens) != (case.batch, case.num_tokens) else case.drawn,
         )
-        # Score / tau must be a number in the dtype, or no implementation can be right: float16 ends at 65504.
-        overflows = clipped.dtype == "float16" and clipped.scores == "huge"
-        return replace(clipped, tau=max(clipped.tau, 1.0)) if overflows else clipped
+        return _representable(clipped)
 
     def corners(self, device: str = "cpu", seed: int = 0) -> list[Case]:
         """CORNERS, moved into this domain, each once; or the fixed cases. Another `seed` gives other values."""
@@ -131,11 +129,18 @@ class Domain:
             (draw(st.sampled_from(domain.scores)), draw(st.sampled_from(domain.tokens)), draw(st.integers(0, 2**16)))
             for _ in range(pack - 1)
         ]
-        return replace(case, batch=case.batch * pack, packed=((case.scores, case.tokens, case.seed), *others))
+        own = (case.scores, case.tokens, case.seed)
+        return _representable(replace(case, batch=case.batch * pack, packed=(own, *others)))
 
     def strategy(self, device: str = "cpu", pack: int = 1) -> st.SearchStrategy[Case]:
         """Cases of this domain, most of them with `pack` examples; shrinks towards few, small and plain."""
         return self._cases(self, device, pack)
+
+
+def _representable(case: Case) -> Case:
+    """The case with score / tau a number in its dtype, or no implementation can be right: float16 ends at 65504."""
+    overflows = case.dtype == "float16" and any(example.scores == "huge" for example in case.examples)
+    return replace(case, tau=max(case.tau, 1.0)) if overflows else case
 
 
 def _nearest(value, accepted):  # type: ignore[no-untyped-def]

@@ -49,6 +49,18 @@ def test_cases_stay_inside_their_domain(domain: Domain, data: st.DataObject) -> 
     assert all(is_inside(example, domain) for example in drawn.examples)
 
 
+@pytest.mark.parametrize("pack", [1, 4])
+def test_no_case_asks_what_no_implementation_can_do(pack: int) -> None:
+    """Score / tau is finite in the case's dtype, whatever is packed together."""
+
+    @settings(max_examples=300, deadline=None, derandomize=True, database=None)
+    @given(Domain(dtypes=("float16",), draw_tokens=12).strategy(pack=pack))
+    def look(case: Case) -> None:
+        assert (case.make_score() / case.tau).isfinite().all()
+
+    look()
+
+
 def test_a_law_sees_only_its_domain() -> None:
     """Every law that is there gets corners inside its own domain."""
     for law in all_laws().values():

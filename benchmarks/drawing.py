@@ -71,11 +71,16 @@ def svg(figure: "Figure") -> str:
     return written.getvalue()
 
 
+def inline(figure: "Figure") -> str:
+    """The figure as SVG that can stand inside HTML: without the XML declaration."""
+    text = svg(figure)
+    return text[text.index("<svg") :]
+
+
 def html(page: Page) -> str:
     """The page as one file that needs no other."""
-    figures = [text[text.index("<svg") :] for text in map(svg, page.figures)]  # no XML declaration inside HTML
     template = optional("jinja2").Environment(autoescape=True).from_string(PAGE)
-    return template.render(vars(page) | {"figures": figures})
+    return template.render(vars(page) | {"figures": [inline(figure) for figure in page.figures]})
 
 
 def check_writable(option: str, path: Path | None) -> None:

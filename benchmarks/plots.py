@@ -1,6 +1,5 @@
 """Time against size with the machine's limit drawn in, as SVG to be put into a page."""
 
-import io
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from sdtps_ref.benchmarks import quantities
+from sdtps_ref.benchmarks.drawing import inline
 from sdtps_ref.benchmarks.measurement import Row
 from sdtps_ref.benchmarks.sizes import Size
 from sdtps_ref.benchmarks.workloads import MODES
@@ -39,10 +39,7 @@ def time_against_size(rows: Sequence[Row]) -> str:
     panels[0].set_ylabel("time of a call")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=9)
-    written = io.StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None})
-    text = written.getvalue()
-    return text[text.index("<svg") :]
+    return inline(figure)
 
 
 def _panel(panel: Axes, rows: list[Row], sizes: list[Size], names: list[str]) -> None:

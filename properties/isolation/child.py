@@ -66,9 +66,7 @@ class Child:
         """Hold the implementation to one law; where that takes the process down, say what happened."""
         started, case = time.perf_counter(), None
         try:
-            if self.launched is None:
-                self._start()
-            self._send(Try(law.id, pack, tuple(shared), only))
+            self._order(Try(law.id, pack, tuple(shared), only))
             while "trying" in (answer := self._answer(self.limits.seconds)):
                 case = answer["trying"]
         except (Lost, Refused) as how:
@@ -85,9 +83,7 @@ class Child:
         if not failures or self.terms.target is not None:
             return reproduced(failures, None, has_target=True)  # in an interpreter of their own
         try:
-            if self.launched is None:
-                self._start()
-            self._send(Reproduce(tuple(failures)))
+            self._order(Reproduce(tuple(failures)))
             return self._answer(self.limits.seconds)["reproduced"]
         except (Lost, Refused):
             self.close()
@@ -109,6 +105,12 @@ class Child:
             self.close()
             raise Refused(answer["refused"], answer["traceback"])
         return About(**answer["about"])
+
+    def _order(self, order: Any) -> None:
+        """Give an order, to a fresh child where the last one was lost. Raises Lost or Refused."""
+        if self.launched is None:
+            self._start()
+        self._send(order)
 
     def _send(self, order: Any) -> None:
         assert self.launched is not None

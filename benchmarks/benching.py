@@ -22,6 +22,7 @@ from sdtps_ref.benchmarks.running import Plan, record, run
 from sdtps_ref.benchmarks.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES, STAGES
 from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.properties.writable import check_writable
 
 LEAST_WIDTH = 140  # columns of a file or pipe, which has no width of its own
 HISTORY = "sdtps_ref.benchmarks.history_commands"
@@ -41,9 +42,8 @@ def bench(arguments: list[str]) -> int:
         console.width = max(console.width, LEAST_WIDTH)
     try:
         plan = _plan(options)
-        for file in (options.json, options.html):
-            if file is not None and not file.parent.is_dir():
-                raise InvalidInput.given(str(file), "a file in a folder that exists")
+        for option, file in (("--json", options.json), ("--html", options.html)):
+            check_writable(f"{option} {file}", file)
         page = _page() if options.html is not None else None  # before an hour of measuring
         done, machines = _measured(plan, console)
     except SDTPSError as error:

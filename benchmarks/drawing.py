@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdtps_ref.benchmarks.optional import optional
-from sdtps_ref.errors import InvalidInput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,9 +79,3 @@ def html(page: Page) -> str:
     """The page as one file that needs no other."""
     template = optional("jinja2").Environment(autoescape=True).from_string(PAGE)
     return template.render(vars(page) | {"figures": [inline(figure) for figure in page.figures]})
-
-
-def check_writable(option: str, path: Path | None) -> None:
-    """Raise InvalidInput before any work where the file could not be written after it."""
-    if path is not None and (not path.parent.is_dir() or path.is_dir()):
-        raise InvalidInput.given(f"{option} {path}", "a file in a folder that exists")

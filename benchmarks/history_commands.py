@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sdtps_ref.benchmarks import history as histories
 from sdtps_ref.benchmarks.change_points import FEWEST, Change, changes
-from sdtps_ref.benchmarks.drawing import Page, check_writable, html
+from sdtps_ref.benchmarks.drawing import Page, html
 from sdtps_ref.benchmarks.history import Broken, Key, Record
 from sdtps_ref.benchmarks.history_plot import SHORT, draw
 from sdtps_ref.benchmarks.optional import optional
@@ -21,6 +21,7 @@ from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.inputs import check_count
 from sdtps_ref.properties.target import REFERENCE
+from sdtps_ref.properties.writable import check_writable
 
 LEGEND = (
     "Ratio: time over that of a frozen plain pipeline, timed in turns with it; above 1 is slower than that.",
@@ -36,7 +37,7 @@ def record(arguments: list[str]) -> int:
     options = _record_options(arguments)
     console = Console(highlight=False, markup=False)
     try:
-        check_writable("--history", options.history)
+        check_writable(f"--history {options.history}", options.history)
         check_count("processes", options.processes)
         if not 0 < options.seconds < float("inf"):
             raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
@@ -75,7 +76,7 @@ def history(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     console = Console(highlight=False, markup=False)
     try:
-        check_writable("--html", options.html)
+        check_writable(f"--html {options.html}", options.html)
         for package in ("ruptures", *(("matplotlib", "jinja2") if options.html else ())):
             optional(package)
         series, broken = histories.read(options.file)

@@ -94,7 +94,10 @@ def test_a_refusal_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (["--threads", "0"], "given --threads 0; accepted: 1 or more"),
         (["--no-reference"], "given --no-reference without a target; accepted: a target to be timed"),
         (["nowhere.py:Mine"], "there is no file nowhere.py"),
-        (["--json", "no/such/folder.json"], "given no/such/folder.json; accepted: a file in a folder that exists"),
+        (
+            ["--json", "no/such/folder.json"],
+            "given --json no/such/folder.json; accepted: a file in a folder that exists",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sdtps_ref.benchmarks import trainability_record as records
-from sdtps_ref.benchmarks.drawing import Page, check_writable, html, svg
+from sdtps_ref.benchmarks.drawing import Page, html, svg
 from sdtps_ref.benchmarks.optional import optional
 from sdtps_ref.benchmarks.trainability import MASKS, OPTIMISERS, train
 from sdtps_ref.benchmarks.trainability_plot import draw
 from sdtps_ref.benchmarks.trainability_record import Record, Run, gain, kept_of, median
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.inputs import check_count
+from sdtps_ref.properties.writable import check_writable
 
 COLUMNS = ("optimiser", "mask", "loss", "lowest, highest", "kept", "gradient at score")
 LEGEND = (
@@ -35,7 +36,7 @@ def trainability(arguments: list[str]) -> int:
     console = Console(highlight=False, markup=False)
     try:
         for option, path in (("--json", options.json), ("--svg", options.svg), ("--html", options.html)):
-            check_writable(option, path)
+            check_writable(f"{option} {path}", path)
         if options.svg or options.html:
             optional("matplotlib")  # before the work, not after it
         if options.html:

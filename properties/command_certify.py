@@ -89,11 +89,11 @@ def _terms(options: argparse.Namespace) -> tuple[Terms, Limits]:
     """What was asked for. Raises SDTPSError before any work is begun that would be lost."""
     # With torch, so not before the children are on their way.
     from sdtps_ref.properties.agreement import agreed
-    from sdtps_ref.properties.expected_writing import check_writable
+    from sdtps_ref.properties.expected_writing import check_new
     from sdtps_ref.properties.journal import seed_of, usual_path
 
     if options.write_expected is not None:
-        check_writable(options.write_expected)
+        check_new(options.write_expected)
     profile = PROFILES[options.profile]
     named = None if options.law is None else tuple(options.law)
     seed = options.seed

@@ -8,6 +8,7 @@ import tomlkit
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.certificate import Certificate, LawResult
 from sdtps_ref.properties.expected import TABLE
+from sdtps_ref.properties.writable import check_writable
 
 HEADER = """\
 Laws that are expected to fail: `sdtps certify TARGET --expected FILE`.
@@ -18,12 +19,11 @@ Take an entry out as soon as its law passes; until then the certificate is refus
 NUMBER = r"(?<![\w.])-?(?:\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|inf)(?!\w)"
 
 
-def check_writable(path: Path) -> None:
+def check_new(path: Path) -> None:
     """Raises InvalidInput where `write_expected` could not write: said before any law runs."""
     if path.exists():
         raise InvalidInput.given(f"{path}, which exists", "a file that does not; reasons may be in this one")
-    if not path.parent.is_dir():
-        raise InvalidInput.given(f"{path}", "a file in a folder that exists")
+    check_writable(f"{path}", path)
 
 
 def write_expected(path: Path, certificate: Certificate) -> int:
@@ -34,7 +34,7 @@ def write_expected(path: Path, certificate: Certificate) -> int:
     failed = [result for result in certificate.laws if result.refuses and result.failure]
     if not failed:
         return 0
-    check_writable(path)
+    check_new(path)
     document = tomlkit.document()
     for line in HEADER.splitlines():
         document.add(tomlkit.comment(line))

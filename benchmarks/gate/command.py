@@ -23,6 +23,7 @@ from sdtps_ref.benchmarks.implementations import STAGE_METHODS
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.properties.target import load
+from sdtps_ref.properties.writable import check_writable
 
 PLAIN = Asked()
 
@@ -115,8 +116,7 @@ def _asked(options: argparse.Namespace, default: Asked = PLAIN) -> Asked:
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
             raise InvalidInput.given(f"--{name} {value:g}", accepted)
-    if options.json is not None and not options.json.parent.is_dir():
-        raise InvalidInput.given(f"--json {options.json}", "a file in a folder that exists")
+    check_writable(f"--json {options.json}", options.json)
     tolerance = options.tolerance / 100
     return Asked(
         stages=tuple(options.stage or default.stages),
@@ -135,8 +135,7 @@ def _asked(options: argparse.Namespace, default: Asked = PLAIN) -> Asked:
 def _clockless(options: argparse.Namespace, console: Console) -> int:
     if options.head is not None:
         raise InvalidInput.given(f"--clockless and HEAD {options.head!r}", "one target: it is held to stored counts")
-    if not options.store.parent.is_dir():
-        raise InvalidInput.given(f"--store {options.store}", "a file in a folder that exists")
+    check_writable(f"--store {options.store}", options.store)
     target, asked = options.base or options.implementation, _asked(options)
     implementation = load(target)
     cells = chosen(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.reports.extra import require
+from sdtps_ref.properties.writable import check_writable
 
 if TYPE_CHECKING:  # it brings torch, and the options of a command must not
     from sdtps_ref.properties.certificate import Certificate
@@ -54,8 +55,7 @@ def asked_for(options: argparse.Namespace) -> dict[str, Path]:
         path = getattr(options, name, None)
         if path is None:
             continue
-        if not path.parent.is_dir() or path.is_dir():
-            raise InvalidInput.given(f"--{name} {path}", "a file in a folder that exists")
+        check_writable(f"--{name} {path}", path)
         for other, taken in files.items():
             if taken.resolve() == path.resolve():
                 raise InvalidInput.given(f"{path} for --{other} and for --{name}", "a file for each")

@@ -1,10 +1,8 @@
-"""`sdtps bench`: how fast, against what the machine could do; and the door to `sdtps bench history`."""
+"""`sdtps bench`: how fast, against what the machine could do."""
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,15 @@ from sdtps_ref.benchmarks.admission import Admissions
 from sdtps_ref.benchmarks.implementations import Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.machine import Machine, machine
 from sdtps_ref.benchmarks.measurement import Row, Terms
+from sdtps_ref.benchmarks.page import page
 from sdtps_ref.benchmarks.running import Plan, record, run
 from sdtps_ref.benchmarks.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES, STAGES
 from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.properties.reports.extra import require
 from sdtps_ref.properties.writable import check_writable
 
 LEAST_WIDTH = 140  # columns of a file or pipe, which has no width of its own
-HISTORY = "sdtps_ref.benchmarks.history_commands"
 
 
 def bench(arguments: list[str]) -> int:
@@ -34,8 +33,6 @@ def bench(arguments: list[str]) -> int:
     Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. Besides, with a --help of their
     own: `sdtps bench record` and `sdtps bench history` of past runs, `sdtps bench trainability` of masks.
     """
-    if arguments[:1] == ["history"]:
-        return _history(arguments[1:])
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -44,7 +41,8 @@ def bench(arguments: list[str]) -> int:
         plan = _plan(options)
         for option, file in (("--json", options.json), ("--html", options.html)):
             check_writable(f"{option} {file}", file)
-        page = _page() if options.html is not None else None  # before an hour of measuring
+        for library in ("matplotlib", "jinja2") if options.html else ():
+            require(library, "--html", extra="bench")  # before an hour of measuring
         done, machines = _measured(plan, console)
     except SDTPSError as error:
         console.print(Text(f"sdtps bench: {error}", style="bold red"), soft_wrap=True)
@@ -52,7 +50,7 @@ def bench(arguments: list[str]) -> int:
     written = record(done, machines)
     if options.json is not None:
         options.json.write_text(json.dumps(written, indent=1) + "\n")
-    if page is not None:
+    if options.html is not None:
         options.html.write_text(page(done, written), encoding="utf-8")
     for file in filter(None, (options.json, options.html)):
         console.print(f"wrote {file}", soft_wrap=True)
@@ -175,23 +173,3 @@ def _print_legend(console: Console, done: list[Row], machines: dict[str, Machine
     errors = sum(bool(row.error) for row in done)
     if errors:
         console.print(f"{errors} faster than the limit: that is an error, not a record", style="bold red")
-
-
-def _page() -> Any:
-    """What writes the page; asked for before anything is measured, for it needs more than the suite does."""
-    try:
-        return import_module("sdtps_ref.benchmarks.page").page
-    except ModuleNotFoundError as error:
-        raise InvalidInput.given(
-            f"--html, which needs {error.name}, which is not installed", "pip install sdtps-ref[bench]"
-        ) from error
-
-
-def _history(arguments: list[str]) -> int:
-    """Past runs are another module's affair, which is imported only here."""
-    try:
-        module = import_module(HISTORY)
-    except ModuleNotFoundError as error:
-        print(f"sdtps bench history: {error.name} is not installed", file=sys.stderr)
-        return 2
-    return int(module.history(arguments))

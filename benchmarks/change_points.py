@@ -15,8 +15,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from sdtps_ref.benchmarks.optional import optional
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.reports.extra import require
 
 SHORTEST = 5  # records on each side of a change: fewer could be one bad day
 FEWEST = 2 * SHORTEST
@@ -52,7 +52,7 @@ def changes(ratios: Sequence[float]) -> tuple[Change, ...]:
     if len(ratios) < FEWEST:
         return ()
     logs = [math.log(ratio) for ratio in ratios]
-    search = optional("ruptures").Pelt(model="l1", min_size=SHORTEST, jump=1)
+    search = require("ruptures", "sdtps bench history", extra="bench").Pelt(model="l1", min_size=SHORTEST, jump=1)
     scaled = np.array(logs)[:, None] / noise(logs)
     ends = [0, *search.fit_predict(scaled, pen=PENALTY * math.log(len(logs)))]
     levels = [statistics.median(ratios[start:end]) for start, end in pairwise(ends)]

@@ -2,7 +2,8 @@
 
 from importlib import import_module
 
-BESIDES = {  # `bench history` is handed on by benching itself
+BESIDES = {
+    "history": "history_commands",
     "record": "history_commands",
     "trainability": "trainability_commands",
 }

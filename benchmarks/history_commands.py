@@ -11,15 +11,15 @@ from rich.text import Text
 
 from sdtps_ref.benchmarks import history as histories
 from sdtps_ref.benchmarks.change_points import FEWEST, Change, changes
-from sdtps_ref.benchmarks.drawing import Page, html
 from sdtps_ref.benchmarks.history import Broken, Key, Record
 from sdtps_ref.benchmarks.history_plot import SHORT, draw
-from sdtps_ref.benchmarks.optional import optional
 from sdtps_ref.benchmarks.side_by_side import Cell, in_processes
 from sdtps_ref.benchmarks.sizes import sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.inputs import check_count
+from sdtps_ref.properties.reports.extra import require
+from sdtps_ref.properties.reports.page import render
 from sdtps_ref.properties.target import REFERENCE
 from sdtps_ref.properties.writable import check_writable
 
@@ -77,13 +77,14 @@ def history(arguments: list[str]) -> int:
     console = Console(highlight=False, markup=False)
     try:
         check_writable(f"--html {options.html}", options.html)
-        for package in ("ruptures", *(("matplotlib", "jinja2") if options.html else ())):
-            optional(package)
+        require("ruptures", "sdtps bench history", extra="bench")
+        for library in ("matplotlib", "jinja2") if options.html else ():
+            require(library, "--html", extra="bench")
         series, broken = histories.read(options.file)
         found = {key: changes([entry.timing.ratio for entry in records]) for key, records in series.items()}
         _print(console, series, found, broken)
         if options.html is not None:
-            options.html.write_text(html(_page(options.file, series, found, broken)))
+            options.html.write_text(_page(options.file, series, found, broken), encoding="utf-8")
     except (SDTPSError, OSError) as error:
         print(f"sdtps bench history: {error}", file=sys.stderr)
         return 2
@@ -156,8 +157,16 @@ def _page(
     series: Mapping[Key, Sequence[Record]],
     found: Mapping[Key, Sequence[Change]],
     broken: Sequence[Broken],
-) -> Page:
+) -> str:
     rows = [(str(key), told(change, records)) for key, records in series.items() for change in found[key]]
     lines = [f"{file.name}: {sum(map(len, series.values()))} records; changes marked: {len(rows)}."]
-    figures = [draw(series, found)] if series else []
-    return Page("History", lines, figures, ("what", "change"), rows, (*LEGEND, *map(_broken, broken)))
+    return render(
+        "sdtps_ref.benchmarks",
+        "plotted.html",
+        title="History",
+        lines=lines,
+        figures=[draw(series, found)] if series else [],
+        columns=("what", "change"),
+        rows=rows,
+        small=(*LEGEND, *map(_broken, broken)),
+    )

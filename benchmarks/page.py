@@ -1,27 +1,22 @@
 """A run as one page of HTML that needs nothing beside it: tables, plots, and what they were measured on."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from sdtps_ref.benchmarks import plots, quantities, table
 from sdtps_ref.benchmarks.environment import NO_GPU, why_no_gpu
 from sdtps_ref.benchmarks.measurement import Row
-
-TEMPLATE = "page.html.jinja"
+from sdtps_ref.properties.reports.page import render
 
 
 def page(rows: Sequence[Row], record: dict[str, Any]) -> str:
-    """The page of `rows`; record: what `running.record` made of them."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(quantities=quantities)
-    template = environment.from_string((files("sdtps_ref.benchmarks") / TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    """The page of `rows`; record: what `running.record` made of them. Raises MissingLibrary."""
+    return render(
+        "sdtps_ref.benchmarks",
+        "bench.html",
         record=record,
-        sections=[_section(together) for together in _together(rows)],
+        quantities=quantities,
+        sections=[_section(number, together) for number, together in enumerate(_together(rows))],
         columns=table.COLUMNS + table.GPU_COLUMNS,
         gpu_columns=table.GPU_COLUMNS,
         legend=[*table.LEGEND, table.COMPILED_LEGEND],
@@ -38,12 +33,13 @@ def _together(rows: Sequence[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
-def _section(rows: list[Row]) -> dict[str, Any]:
+def _section(number: int, rows: list[Row]) -> dict[str, Any]:
     first = rows[0].cell
+    title = f"{first.stage}, {first.dtype}, {first.device}"
     timed = any(row.times is not None for row in rows)
     return {
-        "title": f"{first.stage}, {first.dtype}, {first.device}",
-        "plot": Markup(plots.time_against_size(rows)) if timed else None,
+        "title": title,
+        "plot": plots.time_against_size(rows, title, f"plot{number}") if timed else None,
         "lines": [{"row": row, "shown": table.values(row)} for row in table.shortened(rows)],
         "remarks": [remark.plain.strip() for remark in table.remarks(rows)],
     }

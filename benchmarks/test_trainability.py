@@ -8,9 +8,8 @@ import torch
 
 from sdtps_ref.benchmarks import trainability_record as records
 from sdtps_ref.benchmarks.commands import bench
-from sdtps_ref.benchmarks.drawing import svg
 from sdtps_ref.benchmarks.trainability import CLASSES, DIVERGED, KEEP_RATIO, Step, ToyMask, train
-from sdtps_ref.benchmarks.trainability_plot import draw
+from sdtps_ref.benchmarks.trainability_commands import svg
 from sdtps_ref.benchmarks.trainability_record import Record, Run, gain, kept_of
 from sdtps_ref.errors import InvalidInput
 
@@ -151,7 +150,7 @@ def test_one_record_is_one_drawing() -> None:
     step = Step(loss=1.0, gradient_norm=2.0, score_gradient_norm=3.0, kept=0.5)
     record = Record(2, {"torch": "2"}, (kept_of("subtract", "SGD", 0, [step, DIVERGED]),))
 
-    once, again = svg(draw(record)), svg(draw(record))
+    once, again = svg(record), svg(record)
 
     assert "NaN after step 1 (1 of 1 seeds)" in once
     assert once == again

@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sdtps_ref.benchmarks import trainability_record as records
-from sdtps_ref.benchmarks.drawing import Page, html, svg
-from sdtps_ref.benchmarks.optional import optional
 from sdtps_ref.benchmarks.trainability import MASKS, OPTIMISERS, train
-from sdtps_ref.benchmarks.trainability_plot import draw
+from sdtps_ref.benchmarks.trainability_plot import SIZE, draw
 from sdtps_ref.benchmarks.trainability_record import Record, Run, gain, kept_of, median
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.inputs import check_count
+from sdtps_ref.properties.reports.extra import require
+from sdtps_ref.properties.reports.figures import drawing, inlined, standalone
+from sdtps_ref.properties.reports.page import render
 from sdtps_ref.properties.writable import check_writable
 
 COLUMNS = ("optimiser", "mask", "loss", "lowest, highest", "kept", "gradient at score")
@@ -38,17 +39,17 @@ def trainability(arguments: list[str]) -> int:
         for option, path in (("--json", options.json), ("--svg", options.svg), ("--html", options.html)):
             check_writable(f"{option} {path}", path)
         if options.svg or options.html:
-            optional("matplotlib")  # before the work, not after it
+            require("matplotlib", "a plot", extra="bench")  # before the work, not after it
         if options.html:
-            optional("jinja2")
+            require("jinja2", "--html", extra="bench")
         record = records.read(options.stored) if options.stored else _trained(options.seeds, options.steps)
         _print(console, record)
         if options.json is not None:
             records.write(record, options.json)
         if options.svg is not None:
-            options.svg.write_text(svg(draw(record)))
+            options.svg.write_text(svg(record), encoding="utf-8")
         if options.html is not None:
-            options.html.write_text(html(_page(record)))
+            options.html.write_text(_page(record), encoding="utf-8")
     except (SDTPSError, OSError) as error:
         print(f"sdtps bench trainability: {error}", file=sys.stderr)
         return 2
@@ -63,6 +64,13 @@ def rows(record: Record) -> list[tuple[str, ...]]:
         for mask, words in MASKS.items()
         if record.of(mask, optimiser)
     ]
+
+
+def svg(record: Record) -> str:
+    """The curves as a file of their own; the same record gives the same text."""
+    with drawing(*SIZE) as figure:
+        draw(figure, record)
+        return standalone(figure)
 
 
 def conclusion(record: Record) -> str:
@@ -138,6 +146,17 @@ def _where(record: Record) -> str:
     return f"{record.seeds} seeds, {record.steps} steps, torch {record.environment['torch']}"
 
 
-def _page(record: Record) -> Page:
-    small = (*LEGEND, _where(record))
-    return Page("Is the selection learnt?", [conclusion(record)], [draw(record)], COLUMNS, rows(record), small)
+def _page(record: Record) -> str:
+    with drawing(*SIZE) as figure:
+        draw(figure, record)
+        curves = inlined(figure, "loss and gradient norm over the steps", "curves")
+    return render(
+        "sdtps_ref.benchmarks",
+        "plotted.html",
+        title="Is the selection learnt?",
+        lines=[conclusion(record)],
+        figures=[curves],
+        columns=COLUMNS,
+        rows=rows(record),
+        small=(*LEGEND, _where(record)),
+    )

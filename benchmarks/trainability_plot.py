@@ -4,41 +4,41 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sdtps_ref.benchmarks.drawing import BLUE, GREY, ORANGE, new_figure
 from sdtps_ref.benchmarks.trainability import CLASSES, MASKS, OPTIMISERS, Step, ToyMask
 from sdtps_ref.benchmarks.trainability_record import STRIDE, Record, Run, median
+from sdtps_ref.properties.reports.figures import FAINT, FIRST, SECOND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS: dict[ToyMask, str] = {"none": GREY, "subtract": ORANGE, "log": BLUE}
+SIZE = 9.0, 6.2  # inches
+COLOURS: dict[ToyMask, str] = {"none": FAINT, "subtract": SECOND, "log": FIRST}
 ROWS: tuple[tuple[str, Callable[[Step], float]], ...] = (
     ("loss", lambda step: step.loss),
     ("gradient norm", lambda step: step.gradient_norm),
 )
 
 
-def draw(record: Record) -> "Figure":
+def draw(figure: "Figure", record: Record) -> None:
     """Medians over the seeds as lines, lowest to highest as bands, a cross where a run ends in NaN."""
-    figure = new_figure(9.0, 6.2)
     grid = figure.subplots(len(ROWS), len(OPTIMISERS), sharex=True, sharey="row", squeeze=False)
     for (label, of), row in zip(ROWS, grid, strict=True):
         row[0].set_ylabel(label)
         for optimiser, axes in zip(OPTIMISERS, row, strict=True):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             for mask in MASKS:
                 _line(axes, mask, record.of(mask, optimiser), of)
                 _end(axes, mask, record.of(mask, optimiser), of, record.steps)
     for optimiser, top, bottom in zip(OPTIMISERS, *grid, strict=True):
         top.set_title(optimiser)
-        top.axhline(math.log(CLASSES), color="0.6", linewidth=0.8, linestyle=":")
+        top.axhline(math.log(CLASSES), color=FAINT, linewidth=0.8, linestyle=":")
         bottom.set_xlabel("step")
-    grid[0][0].annotate("chance", (record.steps, math.log(CLASSES)), va="bottom", ha="right", color="0.4", fontsize=9)
+    grid[0][0].annotate("chance", (record.steps, math.log(CLASSES)), va="bottom", ha="right", color=FAINT, fontsize=9)
     handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(MASKS), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(MASKS))
     figure.suptitle(f"Toy task, {record.seeds} seeds: the median, and the lowest to the highest", fontsize=11)
-    return figure
 
 
 def _line(axes: "Axes", mask: ToyMask, runs: tuple[Run, ...], of: Callable[[Step], float]) -> None:

@@ -1,4 +1,4 @@
-"""Libraries that only reports need: asked for by name, with one line where one is missing."""
+"""Libraries that only reports and benchmarks need: asked for by name, with one line where one is missing."""
 
 from importlib import import_module
 from types import ModuleType
@@ -7,16 +7,16 @@ from sdtps_ref.errors import SDTPSError
 
 
 class MissingLibrary(SDTPSError):
-    """A library of the extra `report` is not installed; the message says how to get it."""
+    """A library of an extra is not installed; the message says how to get it."""
 
 
-def require(library: str, what: str, *, offers: str = "") -> ModuleType:
+def require(library: str, what: str, *, offers: str = "", extra: str = "report") -> ModuleType:
     """The module of that name. what: what needs it, as its user asked for it (`--html`). Raises MissingLibrary.
 
-    offers: a name that versions lack which are too old.
+    offers: a name that versions lack which are too old. extra: what of this project brings the library.
     """
     package = library.partition(".")[0]
-    how = "pip install 'sdtps-ref[report]' brings it"
+    how = f"pip install 'sdtps-ref[{extra}]' brings it"
     try:
         module = import_module(library)
     except ModuleNotFoundError as error:

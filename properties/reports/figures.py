@@ -1,9 +1,10 @@
-"""Plots that are part of a page: SVG in the page's own colours, so that one drawing is right in light and dark."""
+"""Plots as SVG: in a page's own colours, so that one drawing is right in light and dark, or as a file of its own."""
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from sdtps_ref.properties.reports.extra import require
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Colours that matplotlib draws in, and the names of page.css that take their place in the SVG.
-INK, FAINT, LINE = "#010101", "#020202", "#030303"
+INK, FAINT, LINE, GROUND = "#010101", "#020202", "#030303", "#090909"
 GOOD, BAD, FIRST, SECOND, THIRD = "#040404", "#050505", "#060606", "#070707", "#080808"
 NAMES = {
+    GROUND: "ground",
     INK: "ink",
     FAINT: "faint",
     LINE: "line",
@@ -80,6 +82,17 @@ def inlined(figure: "Figure", label: str, prefix: str) -> "Markup":
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" {_label(label)}>', svg, count=1)
     # Its style element would be the whole page's.
     return markupsafe.Markup(re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL))
+
+
+def standalone(figure: "Figure") -> str:
+    """The figure as an SVG file, in the page's light colours. Call it within `drawing`."""
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None}, facecolor=GROUND)
+    light = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    svg = written.getvalue()
+    for drawn, name in NAMES.items():
+        svg = svg.replace(drawn, re.search(rf"--{name}: (#\w+);", light)[1])  # the first is the light one
+    return svg
 
 
 def _label(label: str) -> str:

@@ -1,5 +1,6 @@
 """The base page: what it lets through, and how a plot gets onto it."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -68,6 +69,18 @@ def test_drawing_twice_gives_the_same_text() -> None:
     first, second = drawn("a"), drawn("a")
 
     assert first == second
+
+
+def test_a_file_of_its_own_has_the_light_colours() -> None:
+    """It lies on no page whose style would resolve them: none of the stand-ins is left, and the ground is filled."""
+    with figures.drawing(3, 2) as figure:
+        figure.subplots().plot([0, 1], [1, 0], color=figures.FIRST)
+        svg = figures.standalone(figure)
+
+    used = set(re.findall(r"#[0-9a-f]{6}", svg))
+    assert {"#0b63c5", "#ffffff"} <= used
+    assert not used & set(figures.NAMES)
+    assert "var(" not in svg
 
 
 def test_a_missing_library_is_one_line() -> None:

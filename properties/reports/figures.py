@@ -88,10 +88,11 @@ def standalone(figure: "Figure") -> str:
     """The figure as an SVG file, in the page's light colours. Call it within `drawing`."""
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None}, facecolor=GROUND)
-    light = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    css = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--(\w+): (#\w+);", css.partition("@media")[0]))
     svg = written.getvalue()
     for drawn, name in NAMES.items():
-        svg = svg.replace(drawn, re.search(rf"--{name}: (#\w+);", light)[1])  # the first is the light one
+        svg = svg.replace(drawn, light[name])
     return svg
 
 

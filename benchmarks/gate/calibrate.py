@@ -8,14 +8,13 @@ different slowdowns share processes and are not independent of each other.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sdtps_ref.benchmarks.gate.cells import Cell
-from sdtps_ref.benchmarks.gate.plan import Measured, Plan
-from sdtps_ref.benchmarks.gate.process import in_fresh_process
+from sdtps_ref.benchmarks.gate.plan import Measured
 from sdtps_ref.benchmarks.gate.verdict import (
     COUNTS,
     INCONCLUSIVE,
@@ -46,20 +45,6 @@ class Rate:
     def runs(self) -> int:
         """Decisions."""
         return sum(self.said.values())
-
-
-def pool(plan: Plan, processes: int, announce: Callable[[int], None] = lambda number: None) -> list[list[Measured]]:
-    """What that many fresh processes measure. An interrupted pool is a whole one of fewer. Raises SDTPSError."""
-    plan = replace(plan, head_doses=SLOWDOWNS)
-    found: list[list[Measured]] = []
-    try:
-        for number in range(processes):
-            found.append(in_fresh_process(replace(plan, seed=plan.seed + number)))
-            announce(len(found))
-    except KeyboardInterrupt:
-        if len(found) < sum(COUNTS):
-            raise
-    return found
 
 
 def rates(cells: Sequence[Cell], measured: Sequence[Sequence[Measured]], rule: Rule) -> list[Rate]:

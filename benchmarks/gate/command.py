@@ -40,7 +40,7 @@ def gate(arguments: list[str]) -> int:
             return _clockless(options, console)
         if options.calibrate:
             asked = _asked(options, CALIBRATED)
-            return run_calibration(options.base, options.runs, asked, options.readme, console)
+            return run_calibration(options.base, options.runs, asked, options.pool, options.readme, console)
         if options.rehearse:
             return run_rehearsal(options.rehearse, _asked(options, REHEARSED), console)
         return _compare(options, console)
@@ -98,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         help="instead: how often the gate is wrong, of BASE (default: this package) slowed by known parts",
     )
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="of a calibration, 8 processes each")
+    parser.add_argument(
+        "--pool", type=Path, metavar="FOLDER", help="keep what a calibration measured there, and go on from it"
+    )
     parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the calibration's figures in FILE")
     parser.add_argument(
         "--rehearse",

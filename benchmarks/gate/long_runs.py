@@ -14,6 +14,7 @@ from sdtps_ref.benchmarks.gate.comparison import Asked, cells_of, compare, opera
 from sdtps_ref.benchmarks.gate.environment import environment
 from sdtps_ref.benchmarks.gate.operands import Operand
 from sdtps_ref.benchmarks.gate.plan import Plan
+from sdtps_ref.benchmarks.gate.pool import measured_pool
 from sdtps_ref.benchmarks.gate.verdict import COUNTS, NOT_SLOWER, SLOWER, overall
 from sdtps_ref.properties import sections
 
@@ -22,21 +23,37 @@ CALIBRATED = replace(Asked(), stages=("pipeline",), seconds=1.25)
 REHEARSED = replace(Asked(), stages=("pipeline",), modes=("forward+backward",))
 
 
-def run_calibration(base: str | None, runs: int, asked: Asked, readme: Path | None, console: Console) -> int:
-    """Measure, print the table, and renew it in `readme`. Exit 0. Raises SDTPSError."""
+def run_calibration(
+    base: str | None, runs: int, asked: Asked, kept: Path | None, readme: Path | None, console: Console
+) -> int:
+    """Measure, print the table, and renew it in `readme`. kept: a folder to go on with. Exit 0. Raises SDTPSError."""
     given = base or str(HOUSE)
     if readme is not None:
-        sections.inserted(
-            readme.read_text(encoding="utf-8"), calibrate.BEGIN, calibrate.END, ""
-        )  # before hours of work
+        # Before hours of work.
+        sections.inserted(readme.read_text(encoding="utf-8"), calibrate.BEGIN, calibrate.END, "")
     with operands(given, given, asked) as (one, other):
         cells = cells_of(one, other, asked)
-        plan = Plan(one, other, cells, asked.seconds, threads=asked.threads, seed=asked.rule.seed, dose=asked.rule.dose)
+        plan = Plan(
+            one,
+            other,
+            cells,
+            asked.seconds,
+            threads=asked.threads,
+            seed=asked.rule.seed,
+            dose=asked.rule.dose,
+            head_doses=calibrate.SLOWDOWNS,
+        )
         processes = runs * sum(COUNTS)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
             task = progress.add_task("measuring processes", total=processes)
-            measured = calibrate.pool(plan, processes, lambda _: progress.advance(task))
+            measured = measured_pool(
+                plan,
+                processes,
+                kept=kept,
+                fewest=sum(COUNTS),
+                announce=lambda number: progress.update(task, completed=number),
+            )
     found = calibrate.rates(cells, measured, asked.rule)
     table = calibrate.markdown(found, cells, environment(asked.device, asked.threads), len(measured))
     console.print(escape(table), soft_wrap=True)

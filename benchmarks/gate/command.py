@@ -40,7 +40,15 @@ def gate(arguments: list[str]) -> int:
             return _clockless(options, console)
         if options.calibrate:
             asked = _asked(options, CALIBRATED)
-            return run_calibration(options.base, options.runs, asked, options.pool, options.readme, console)
+            return run_calibration(
+                options.base,
+                options.runs,
+                asked,
+                jobs=options.jobs,
+                kept=options.pool,
+                readme=options.readme,
+                console=console,
+            )
         if options.rehearse:
             return run_rehearsal(options.rehearse, _asked(options, REHEARSED), console)
         return _compare(options, console)
@@ -98,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         help="instead: how often the gate is wrong, of BASE (default: this package) slowed by known parts",
     )
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="of a calibration, 8 processes each")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="of its processes side by side (default: 1)")
     parser.add_argument(
         "--pool", type=Path, metavar="FOLDER", help="keep what a calibration measured there, and go on from it"
     )
@@ -114,7 +123,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _asked(options: argparse.Namespace, default: Asked = PLAIN) -> Asked:
-    positive = {"threads": "1 or more", "tolerance": "a percentage above 0", "seconds": "above 0", "runs": "1 or more"}
+    positive = {
+        "threads": "1 or more",
+        "tolerance": "a percentage above 0",
+        "seconds": "above 0",
+        "runs": "1 or more",
+        "jobs": "1 or more",
+    }
     for name, accepted in positive.items():
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:

@@ -7,7 +7,7 @@ has a mark where the filler begins, so that its dose is known, and it is set rig
 works, behind the calls that it is to slow: alone, with its data at hand, it would take a third of the time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,24 +46,6 @@ class Filler:
         self.rows = min(max(1.0, rows), MOST_ROWS)
         self.tokens = self._normal(round(self.rows), self.cell.size.C)
 
-    def fit(self, share: Callable[[], float]) -> bool:
-        """Choose the rows whose share of a sample is the owed one; false where one row is too much of that.
-
-        share: the filler's time over that of the calls before it, measured now.
-        """
-        self.set_rows(1)
-        least = share()
-        if least > ROOM * self.owed:
-            return False
-        rows, found = 1.0, least
-        while found < self.owed and rows < MOST_ROWS:
-            rows *= 2
-            self.set_rows(rows)
-            found = share()
-        self.slope = (found - least) / (rows - 1)
-        self.set_rows(1 + (self.owed - least) / self.slope)
-        return True
-
     def correct(self, seen: float) -> None:
         """More rows or fewer, after a block in which the share was `seen`. By half: a block is a small sample."""
         self.set_rows(self.rows + (self.owed - seen) / self.slope / 2)
@@ -71,3 +53,27 @@ class Filler:
     def _normal(self, *shape: int) -> Tensor:
         dtype = getattr(torch, self.cell.dtype)
         return torch.randn(shape, generator=self.generator, dtype=dtype, device=self.cell.device)
+
+
+def fit(fillers: Sequence[Filler], share: Callable[[Filler], float]) -> bool:
+    """Choose the rows whose share of a sample is what each filler owes; false where one row is too much for one.
+
+    share: the filler's time over that of the calls before it, measured now. One is measured for all: what rows cost
+    is the same for each, so that five doses take no longer to find than one.
+    """
+    if not fillers:
+        return True
+    ruler = max(fillers, key=lambda filler: filler.owed)
+    ruler.set_rows(1)
+    least = share(ruler)
+    if least > ROOM * min(filler.owed for filler in fillers):
+        return False
+    rows, found = 1.0, least
+    while found < ruler.owed and rows < MOST_ROWS:
+        rows *= 2
+        ruler.set_rows(rows)
+        found = share(ruler)
+    for filler in fillers:
+        filler.slope = (found - least) / (rows - 1)
+        filler.set_rows(1 + (filler.owed - least) / filler.slope)
+    return True

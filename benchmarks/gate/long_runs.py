@@ -24,9 +24,9 @@ REHEARSED = replace(Asked(), stages=("pipeline",), modes=("forward+backward",))
 
 
 def run_calibration(
-    base: str | None, runs: int, asked: Asked, kept: Path | None, readme: Path | None, console: Console
+    base: str | None, runs: int, asked: Asked, *, jobs: int, kept: Path | None, readme: Path | None, console: Console
 ) -> int:
-    """Measure, print the table, and renew it in `readme`. kept: a folder to go on with. Exit 0. Raises SDTPSError."""
+    """Measure, print the table, and renew it in `readme`. jobs, kept: of the pool. Exit 0. Raises SDTPSError."""
     given = base or str(HOUSE)
     if readme is not None:
         # Before hours of work.
@@ -50,12 +50,14 @@ def run_calibration(
             measured = measured_pool(
                 plan,
                 processes,
+                jobs=jobs,
                 kept=kept,
                 fewest=sum(COUNTS),
                 announce=lambda number: progress.update(task, completed=number),
             )
+    surroundings = environment(asked.device, asked.threads) | {"processes side by side": str(jobs)}
     found = calibrate.rates(cells, measured, asked.rule)
-    table = calibrate.markdown(found, cells, environment(asked.device, asked.threads), len(measured))
+    table = calibrate.markdown(found, cells, surroundings, len(measured))
     console.print(escape(table), soft_wrap=True)
     if readme is not None:
         sections.write_into(readme, calibrate.BEGIN, calibrate.END, table)

@@ -15,7 +15,7 @@ import torch
 from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.gate.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.copies import Copy, loaded
-from sdtps_ref.benchmarks.gate.filler import Filler
+from sdtps_ref.benchmarks.gate.filler import Filler, fit
 from sdtps_ref.benchmarks.gate.plan import AGAIN, BASE, SLOW, Measured, Plan
 from sdtps_ref.benchmarks.gate.same import check_same, with_weights
 from sdtps_ref.benchmarks.workloads import Inputs, make
@@ -112,7 +112,7 @@ def _calls(cell: Cell, base: Subject, fillers: dict[str, Filler], clock: HostClo
 
     calls = max(1, math.ceil(LEAST / median(before for before, _ in probe(1))))
     while calls <= MOST_CALLS:
-        if all(filler.fit(partial(share, calls, filler)) for filler in fillers.values()):
+        if fit(list(fillers.values()), partial(share, calls)):
             return calls, median(before for before, _ in probe(calls))
         calls *= 2
     raise Unmeasurable(f"{cell}: {MOST_CALLS} calls are too short to be slowed by a measured part")

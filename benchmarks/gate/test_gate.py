@@ -12,7 +12,7 @@ from sdtps_ref.benchmarks.gate.calibrate import SLOWDOWNS, markdown, rates
 from sdtps_ref.benchmarks.gate.cells import Cell
 from sdtps_ref.benchmarks.gate.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.command import gate
-from sdtps_ref.benchmarks.gate.filler import Filler
+from sdtps_ref.benchmarks.gate.filler import Filler, fit
 from sdtps_ref.benchmarks.gate.operands import Operand
 from sdtps_ref.benchmarks.gate.plan import Measured, Plan, head_name
 from sdtps_ref.benchmarks.gate.process import in_fresh_process
@@ -53,16 +53,16 @@ def test_the_clock_counts_sleep() -> None:
 
 
 def test_a_filler_finds_its_dose() -> None:
-    """Rows are chosen by the share that is seen; a fixed part that is too much already is refused."""
-    filler = Filler(Cell("pipeline", TINY, "forward"), 0.05)
+    """Rows are chosen by the share that is seen; a fixed part that is too much for one of several is refused."""
+    few, many = fillers = [Filler(Cell("pipeline", TINY, "forward"), dose) for dose in (0.05, 0.1)]
 
-    fits = filler.fit(lambda: 0.01 + 0.001 * round(filler.rows))
-
-    assert fits
-    assert round(filler.rows) == 40
-    filler.correct(0.06)
-    assert round(filler.rows) == 35
-    assert not filler.fit(lambda: 0.04 + 0.001 * round(filler.rows))
+    assert fit(fillers, lambda filler: 0.01 + 0.001 * round(filler.rows))
+    assert (round(few.rows), round(many.rows)) == (40, 90)
+    few.correct(0.06)
+    assert round(few.rows) == 35
+    assert not fit(fillers, lambda filler: 0.04 + 0.001 * round(filler.rows))
+    assert fit([many], lambda filler: 0.04 + 0.001 * round(filler.rows))
+    assert fit([], lambda filler: 1.0)
 
 
 @pytest.mark.parametrize(("slowdown", "status"), [(0.0, 0), (0.06, 1)])

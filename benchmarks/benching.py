@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 from rich.text import Text
 
 from sdtps_ref.benchmarks import environment, table
@@ -17,6 +17,7 @@ from sdtps_ref.benchmarks.implementations import Subject, bundled, compiled, fro
 from sdtps_ref.benchmarks.machine import Machine, machine
 from sdtps_ref.benchmarks.measurement import Row, Terms
 from sdtps_ref.benchmarks.page import page
+from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.benchmarks.running import Plan, record, run
 from sdtps_ref.benchmarks.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES, STAGES
@@ -138,8 +139,7 @@ def _measured(plan: Plan, console: Console) -> tuple[list[Row], dict[str, Machin
             f"TF32 {'on' if given['tf32'] else 'off'}",
             soft_wrap=True,
         )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bar(TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=plan.steps)
         started = iter(range(plan.steps))
 

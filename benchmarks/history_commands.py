@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from sdtps_ref.benchmarks import history as histories
 from sdtps_ref.benchmarks.change_points import FEWEST, Change, changes
 from sdtps_ref.benchmarks.history import Broken, Key, Record
 from sdtps_ref.benchmarks.history_plot import SHORT, draw
+from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.benchmarks.side_by_side import Cell, in_processes
 from sdtps_ref.benchmarks.sizes import sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
@@ -47,9 +47,7 @@ def record(arguments: list[str]) -> int:
             for size in sizes_named(options.size)
             for mode in options.mode or ("forward", "forward+backward")
         ]
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        watched = Console(stderr=True)  # rich before 14.3 ends even a disabled bar with an empty line
-        with Progress(*columns, console=watched, transient=True, disable=not watched.is_terminal) as progress:
+        with bar() as progress:
             task = progress.add_task("timing", total=len(cells) * options.processes)
             timings = in_processes(cells, options.processes, options.seconds, lambda _: progress.advance(task))
         revision = options.revision or histories.revision_here()

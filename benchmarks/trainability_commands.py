@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
 from sdtps_ref.benchmarks import trainability_record as records
+from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.benchmarks.trainability import MASKS, OPTIMISERS, train
 from sdtps_ref.benchmarks.trainability_plot import SIZE, draw
 from sdtps_ref.benchmarks.trainability_record import Record, Run, gain, kept_of, median
@@ -99,9 +100,7 @@ def _trained(seeds: int, steps: int) -> Record:
     check_count("seeds", seeds)
     check_count("steps", steps)
     runs: list[Run] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    watched = Console(stderr=True)  # rich before 14.3 ends even a disabled bar with an empty line
-    with Progress(*columns, console=watched, transient=True, disable=not watched.is_terminal) as progress:
+    with bar(TimeRemainingColumn()) as progress:
         task = progress.add_task("training", total=seeds * steps * len(OPTIMISERS) * len(MASKS))
         for seed in range(seeds):
             for optimiser in OPTIMISERS:

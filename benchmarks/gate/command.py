@@ -180,7 +180,7 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
             console.print(f"{name}  {side.given}  ({side.meant})", soft_wrap=True)
         console.print(Text("; ".join(f"{name} {value}" for name, value in surroundings.items()), style="dim"))
         console.print()
-        verdicts = compare(base, head, cells, asked, console)
+        verdicts = compare(base, head, cells, asked)
     seconds = time.monotonic() - begun
     print_verdicts(console, verdicts, asked.rule, seconds)
     if options.json is not None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
 from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES, Cell, chosen
 from sdtps_ref.benchmarks.gate.copies import loaded
@@ -17,6 +16,7 @@ from sdtps_ref.benchmarks.gate.operands import DEFAULT_IMPLEMENTATION, Operand, 
 from sdtps_ref.benchmarks.gate.plan import SECONDS, Plan
 from sdtps_ref.benchmarks.gate.process import in_fresh_process
 from sdtps_ref.benchmarks.gate.verdict import COUNTS, Process, Rule, Verdict, decide, observe
+from sdtps_ref.benchmarks.progress import bar
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,10 @@ def compare(
     head: Operand,
     cells: Sequence[Cell],
     asked: Asked,
-    console: Console,
 ) -> list[Verdict]:
     """Measure in fresh processes until the rule has its verdicts. Raises SDTPSError."""
     plan = Plan(base, head, tuple(cells), asked.seconds, threads=asked.threads, dose=asked.rule.dose)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with bar(TimeElapsedColumn()) as progress:
         task = progress.add_task("starting", total=COUNTS[0] * len(cells))
         started = 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
 import sdtps_ref
 from sdtps_ref.benchmarks.gate import calibrate, rehearse
@@ -16,6 +16,7 @@ from sdtps_ref.benchmarks.gate.operands import Operand
 from sdtps_ref.benchmarks.gate.plan import Plan
 from sdtps_ref.benchmarks.gate.pool import measured_pool
 from sdtps_ref.benchmarks.gate.verdict import COUNTS, NOT_SLOWER, SLOWER, overall
+from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.properties import sections
 
 HOUSE = Path(sdtps_ref.__file__).resolve().parent.parent  # of the suite that is running
@@ -44,8 +45,7 @@ def run_calibration(
             head_doses=calibrate.SLOWDOWNS,
         )
         processes = runs * sum(COUNTS)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        with bar(TimeElapsedColumn(), TimeRemainingColumn()) as progress:
             task = progress.add_task("measuring processes", total=processes)
             measured = measured_pool(
                 plan,
@@ -83,7 +83,7 @@ def run_rehearsal(times: int, asked: Asked, console: Console) -> int:
                 here = replace(asked, repository=clone, rule=rule)
                 with operands(revisions.base, head, here) as (one, other):
                     cells = cells_of(one, other, here)
-                    verdicts = compare(one, other, cells, here, console)
+                    verdicts = compare(one, other, cells, here)
                 says = overall(verdicts)
                 right[name] += says == expected[name]
                 ratios = ", ".join(f"{verdict.head.percent:+.1f} %" for verdict in verdicts)

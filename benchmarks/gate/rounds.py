@@ -71,7 +71,8 @@ def _measure_cell(plan: Plan, cell: Cell, copies: dict[str, Copy], rng: random.R
     rounds = max(
         FEWEST_ROUNDS, round(plan.seconds / plan.blocks / (seconds * sum(1 + dose for dose in plan.doses.values())))
     )
-    times, seen = [], {name: [0.0] * 0 for name in fillers}
+    times: list[list[list[float]]] = []
+    seen: dict[str, list[float]] = {name: [] for name in fillers}
     for block in range(plan.blocks):
         if block:
             subjects = _built(cell, copies, fillers, inputs)
@@ -122,7 +123,8 @@ def _block(
     subjects: dict[str, Subject], calls: int, rounds: int, rng: random.Random, clock: HostClock
 ) -> tuple[list[list[float]], dict[str, list[float]]]:
     """Times of every round and subject, and the fillers' parts of their samples."""
-    times, shares = [], {name: [0.0] * 0 for name, subject in subjects.items() if subject.filler}
+    times: list[list[float]] = []
+    shares: dict[str, list[float]] = {name: [] for name, subject in subjects.items() if subject.filler}
     order = list(subjects)
     with _no_collection():
         for turn in range(rounds):

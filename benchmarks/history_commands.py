@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from sdtps_ref.benchmarks import history as histories
+from sdtps_ref.benchmarks.admission import Admissions
 from sdtps_ref.benchmarks.change_points import FEWEST, Change, changes
 from sdtps_ref.benchmarks.history import Broken, Key, Record
 from sdtps_ref.benchmarks.history_plot import SHORT, draw
+from sdtps_ref.benchmarks.implementations import from_target
 from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.benchmarks.side_by_side import Cell, in_processes
-from sdtps_ref.benchmarks.sizes import sizes_named
+from sdtps_ref.benchmarks.sizes import Size, sizes_named
 from sdtps_ref.benchmarks.workloads import DTYPES, MODES
 from sdtps_ref.errors import InvalidInput, SDTPSError
 from sdtps_ref.inputs import check_count
@@ -30,9 +32,9 @@ LEGEND = (
 
 
 def record(arguments: list[str]) -> int:
-    """Time a pipeline against a frozen yardstick, and append the ratios to a history.
+    """Time a certified pipeline against a frozen yardstick, and append the ratios to a history.
 
-    Exit 0 recorded, 2 could not run.
+    Exit 0 recorded, 1 refused, for a wrong answer has no speed, 2 could not run.
     """
     options = _record_options(arguments)
     console = Console(highlight=False, markup=False)
@@ -42,9 +44,13 @@ def record(arguments: list[str]) -> int:
         if not 0 < options.seconds < float("inf"):
             raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
         histories.device_name(options.device)  # before any work on a device that is not there
+        sizes = sizes_named(options.size)
+        if refusal := _refusal(options, sizes):
+            print(f"sdtps bench record: {refusal}", file=sys.stderr)
+            return 1
         cells = [
             Cell(options.target, size, options.dtype, mode, options.device)
-            for size in sizes_named(options.size)
+            for size in sizes
             for mode in options.mode or ("forward", "forward+backward")
         ]
         with bar() as progress:
@@ -112,6 +118,14 @@ def _record_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="a timing in a process (default: 2)")
     parser.add_argument("--revision", metavar="TEXT", help="what is timed (default: this folder's git revision)")
     return parser.parse_args(arguments)
+
+
+def _refusal(options: argparse.Namespace, sizes: Sequence[Size]) -> str:
+    admissions, subject = Admissions(), from_target(options.target)
+    for size in sizes:
+        if why := admissions.refusal(subject, "pipeline", size, options.dtype, options.device):
+            return f"{options.target} at {size} is not timed: {why}"
+    return ""
 
 
 def _timed(made: Record) -> str:

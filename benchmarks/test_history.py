@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from sdtps_ref.benchmarks import history as histories
+from sdtps_ref.benchmarks import history_commands
+from sdtps_ref.benchmarks.admission import Admissions
 from sdtps_ref.benchmarks.commands import bench
 from sdtps_ref.benchmarks.history import Key, Record
 from sdtps_ref.benchmarks.side_by_side import Timing, YardstickImplementation, in_turns
@@ -18,6 +20,8 @@ from sdtps_ref.properties.reference import Reference
 
 FROZEN = "ddf8be889fd7c0aee3f3861e0bf1590ab05666fdf639cb214a5136058302f737"
 KEY = Key("mine.py:Mine", "cpu", "2", "float32", "B4-N128-K64-C512-M25", "forward", FROZEN[:12])
+
+FEW = ("--processes", "1", "--seconds", "0.01", "--size", "B2-N16-K8-C32-M3")
 
 
 def record(ratio: float, revision: str = "0123456789ab", key: Key = KEY) -> Record:
@@ -170,12 +174,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Captur
     assert "absent.jsonl (No such file or directory); accepted: a file that" in capsys.readouterr().err
 
 
-def test_record_appends_what_it_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_appends_what_it_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a fresh process: a record a size and mode, with the revision that was given."""
     path = tmp_path / "history.jsonl"
-    few = ["--processes", "1", "--seconds", "0.01", "--size", "B2-N16-K8-C32-M3"]
+    monkeypatch.setattr(Admissions, "refusal", lambda *_: "")  # it has tests of its own, and takes seconds
 
-    status = bench(["record", "--history", str(path), "--revision", "v1", *few])
+    status = bench(["record", "--history", str(path), "--revision", "v1", *FEW])
     series, broken = histories.read(path)
 
     assert status == 0
@@ -183,6 +189,20 @@ def test_record_appends_what_it_timed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert broken == []
     assert sorted(key.mode for key in series) == ["forward", "forward+backward"]
     assert all(entry.revision == "v1" for entries in series.values() for entry in entries)
+
+
+def test_what_is_wrong_is_not_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1 with who refused it at which size; nothing is timed, and there is no file."""
+    path = tmp_path / "history.jsonl"
+    monkeypatch.setattr(Admissions, "refusal", lambda *_: "refused by decision.forward_is_hard")
+    monkeypatch.setattr(history_commands, "in_processes", lambda *_: pytest.fail("it was timed"))
+
+    assert bench(["record", "--history", str(path), *FEW]) == 1
+    said = "at B2-N16-K8-C32-M3 is not timed: refused by decision.forward_is_hard"
+    assert said in capsys.readouterr().err
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def clockless(
     if update:
         stored.write(store, stored.updated(known, target, seen))
         _print(console, seen, {name: Text("stored", style="green") for name in seen})
-        console.print(f"\n{len(seen)} cells of {target} stored in {store} for torch {stored.torch_release()}")
+        console.print(f"\n{len(seen)} cells of {target} stored in {store} for {stored.releases_here()}")
         return 0
     try:
         owed = stored.owed(known, target, list(seen))

@@ -1,6 +1,9 @@
-"""The stored counts, and what is held against them. Keyed by torch's release: another one has other operators."""
+"""The stored counts, and what is held against them. Keyed by the releases of torch, which decides on the operators, and
+of Python: 3.10 holds the arguments of a call until it returns, which is a tensor more at the peak.
+"""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,16 +17,16 @@ COMPARED = ("operators", "kernels", "bytes", "peak_bytes")
 
 
 class NotComparable(SDTPSError):
-    """There is nothing stored for this torch, or for this cell; the message is one line."""
+    """There is nothing stored for these releases, or for this cell; the message is one line."""
 
 
-def torch_release() -> str:
-    """major.minor.patch of torch, without what it was built for."""
-    return torch.__version__.partition("+")[0]
+def releases_here() -> str:
+    """Of torch, without what it was built for, and of Python: "torch 2.13.0, Python 3.11"."""
+    return f"torch {torch.__version__.partition('+')[0]}, Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """{target: {torch release: {cell: counts}}}. Raises InvalidInput for a file that is none."""
+    """{target: {releases: {cell: counts}}}. Raises InvalidInput for a file that is none."""
     if not path.is_file():
         return {}
     try:
@@ -36,11 +39,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def updated(stored: dict[str, Any], target: str, cells: Mapping[str, Counted]) -> dict[str, Any]:
-    """The store with these counts in place of those of the same target, torch and cells; the rest as it was."""
-    release = torch_release()
-    releases = stored.get(target, {})
-    renewed = releases.get(release, {}) | {name: counted.to_json() for name, counted in cells.items()}
-    return stored | {target: releases | {release: renewed}}
+    """The store with these counts in place of those of the same target, releases and cells; the rest as it was."""
+    releases, here = stored.get(target, {}), releases_here()
+    renewed = releases.get(here, {}) | {name: counted.to_json() for name, counted in cells.items()}
+    return stored | {target: releases | {here: renewed}}
 
 
 def write(path: Path, stored: dict[str, Any]) -> None:
@@ -50,15 +52,14 @@ def write(path: Path, stored: dict[str, Any]) -> None:
 
 def owed(stored: dict[str, Any], target: str, names: list[str]) -> dict[str, dict[str, Any]]:
     """What is stored of these cells. Raises NotComparable where one is missing."""
-    releases = stored.get(target, {})
-    release = torch_release()
-    if release not in releases:
-        known = ", ".join(sorted(releases)) or "no release"
-        raise NotComparable(f"nothing is stored of {target} for torch {release} (but for {known}); --update stores it")
-    missing = [name for name in names if name not in releases[release]]
+    releases, here = stored.get(target, {}), releases_here()
+    if here not in releases:
+        known = "; ".join(sorted(releases)) or "nothing else"
+        raise NotComparable(f"nothing is stored of {target} for {here} (but for {known}); --update stores it")
+    missing = [name for name in names if name not in releases[here]]
     if missing:
         raise NotComparable(f"nothing is stored of {target} for {missing[0]}; --update stores it")
-    return {name: releases[release][name] for name in names}
+    return {name: releases[here][name] for name in names}
 
 
 def worse(seen: Counted, stored: Mapping[str, Any]) -> list[str]:

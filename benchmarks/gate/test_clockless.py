@@ -82,24 +82,24 @@ def test_the_command_stores_compares_and_complains(store: Path, capsys: pytest.C
     statuses = [gate(asked), gate([*asked, "--update"]), gate(asked)]
     known = json.loads(store.read_text())
     (releases,) = known.values()
-    cells = releases[stored.torch_release()]
+    cells = releases[stored.releases_here()]
     for counts in cells.values():
         counts["bytes"] -= 1
     store.write_text(json.dumps(known))
     statuses.append(gate(asked))
-    releases["0.0.1"] = releases.pop(stored.torch_release())
+    releases["torch 0.0.1"] = releases.pop(stored.releases_here())
     store.write_text(json.dumps(known))
     statuses.append(gate(asked))
 
     assert statuses == [3, 0, 0, 1, 3]
-    assert f"for torch {stored.torch_release()} (but for 0.0.1)" in capsys.readouterr().out.replace("\n", " ")
+    assert f"for {stored.releases_here()} (but for torch 0.0.1)" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_the_reference_counts_as_stored() -> None:
-    """The file in this package is what `sdtps gate --clockless --update` would write, for a torch that it knows."""
-    known = stored.read(STORE)[DEFAULT_IMPLEMENTATION].get(stored.torch_release())
+    """The file in this package is what `sdtps gate --clockless --update` would write, for releases that it knows."""
+    known = stored.read(STORE)[DEFAULT_IMPLEMENTATION].get(stored.releases_here())
     if known is None:
-        pytest.skip(f"no counts are stored for torch {stored.torch_release()}")
+        pytest.skip(f"no counts are stored for {stored.releases_here()}")
     cell = Cell("aggregation", Size(4, 128, 64, 512, 25), "forward")
 
     seen = counted(log_mask(), cell, kernels=False)

@@ -123,4 +123,5 @@ def gradient(output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
     """d(output . cotangent) / d source; zeros where no path leads from one to the other."""
     if not output.requires_grad:
         return torch.zeros_like(source)
-    return torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, materialize_grads=True)[0]
+    (found,) = torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, materialize_grads=True)
+    return found.detach()  # zeros that torch 2.8 and before materialise ask for a gradient

@@ -159,7 +159,7 @@ def _raised(error: Exception) -> str:
 def _timed(cell: Cell, subject: Subject, workload: Workload, owed: Work, machine: Machine, terms: Terms) -> Row:
     calls = workload.calls(cell.mode)
     times = _times(calls, machine, terms)
-    limit = machine.limit(owed, cell.dtype)
+    limit = machine.limit(owed, cell.dtype, times.seconds)
     row = Row(cell, times=times, work=owed, limit=limit)
     if machine.kind == "cuda":
         row = _on_gpu(row, calls[0], machine, terms)

@@ -1,5 +1,7 @@
 """The machine's own figures: a limit must be one, also for what stays in a cache."""
 
+import contextlib
+import math
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,7 @@ from sdtps_ref.benchmarks import machine, workloads
 from sdtps_ref.benchmarks.limits import Work, work
 from sdtps_ref.benchmarks.machine import LEAST_WORKING_SET, Limit, Machine
 from sdtps_ref.benchmarks.sizes import EVERYDAY
-from sdtps_ref.benchmarks.timing import HostStopwatch, measure
+from sdtps_ref.benchmarks.timing import Call, HostStopwatch, measure
 from sdtps_ref.properties.reference import Reference
 
 
@@ -85,3 +87,53 @@ def test_nothing_is_faster_than_the_limit_of_this_machine() -> None:
     # A tenth for the noise between two measurements of one and the same copy.
     assert copy > 0.9 * real.limit(Work(0, 2 * tokens.numel()), "float32").seconds
     assert pipeline > real.limit(work("pipeline", "forward", size), "float32").seconds
+
+
+@pytest.mark.parametrize(
+    ("taken", "launches", "expected"),
+    [
+        (2.0, [1.0], 1.0),
+        (0.5, [1.0, 0.25], 0.25),  # the machine was busy at first
+        (0.5, [1.0, 3.0, 0.25], 0.25),  # and busier then
+        (0.5, [1.0, 3.0, 2.0], 1.0),  # whatever was faster did not do the work
+    ],
+)
+def test_a_limit_that_something_was_faster_than_is_measured_again(
+    taken: float, launches: list[float], expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best counts, and never more is measured than it takes."""
+    measured: list[float] = []
+
+    def best(self: Machine, call: Call) -> float:
+        measured.append(launches[len(measured)])
+        return measured[-1]
+
+    monkeypatch.setattr(Machine, "_best", best)
+    # Of the three figures only the launch counts.
+    monkeypatch.setattr(Machine, "_measured_bandwidth", lambda self, size: math.inf)
+
+    limit = machine.machine("cpu").limit(Work(flops=0, elements=1), "float32", taken)
+
+    assert limit.seconds == expected
+    assert measured == launches
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cpu_is_measured_with_one_thread_too(fails: bool) -> None:
+    """And torch has as many as before in the end, also where something raised."""
+    seen = []
+
+    def call() -> None:
+        seen.append(torch.get_num_threads())
+        if fails:
+            raise MemoryError
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(MemoryError) if fails else contextlib.nullcontext():
+            machine.machine("cpu")._best(call)
+        assert fails or set(seen) == {1, 2}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)

@@ -105,6 +105,17 @@ def test_faster_than_the_limit_is_an_error(done: list[Row]) -> None:
     assert [said in remark.plain for remark in table.remarks([quick])] == [True]
 
 
+def test_a_limit_that_a_busy_machine_raised_is_measured_again() -> None:
+    """A machine that believes an operator to take a day is asked again, and no row is in error."""
+    busy = machine.machine("cpu")
+    busy._launch = [86400.0]
+
+    timed = list(rows(LOG, "selection", SIZES[0], "float32", busy, ("forward",), OneRefused(), FEW))
+
+    assert [row.error for row in timed] == [""]
+    assert busy.launch < 1.0
+
+
 def test_compiled_code_is_not_counted(measured_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the counter it would run eagerly from then on; so no operators, and nothing that splits the time."""
     monkeypatch.setattr(torch, "compile", lambda built, **_: built)  # a compiler that takes no time

@@ -85,8 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--implementation",
         default=DEFAULT_IMPLEMENTATION,
-        metavar="MODULE:ATTRIBUTE",
-        help=f"what is measured of a revision or folder (default: {DEFAULT_IMPLEMENTATION})",
+        metavar="TARGET",
+        help="what is measured of a revision or folder: path/in/it.py:attribute or module:attribute "
+        f"(default: {DEFAULT_IMPLEMENTATION})",
     )
     parser.add_argument(
         "--repository", type=Path, default=Path("."), metavar="FOLDER", help="where revisions are looked for"

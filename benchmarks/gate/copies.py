@@ -28,22 +28,27 @@ class Copy:
     def active(self) -> Iterator[None]:
         """sys.modules and sys.path as this copy wants them: for building, and for a first call that may still import.
 
-        What the copy imports meanwhile is its own; everybody else's modules are back afterwards.
+        What the copy imports meanwhile is its own; everybody else's modules are back afterwards. Raises InvalidInput
+        where it imported from elsewhere what should be its own.
         """
         if self.operand.root is None:
             yield
             return
         names = _own(self.operand)
         others = _take_out(names)
+        before = set(sys.modules)
         sys.modules.update(self.modules)
         path = list(sys.path)
-        sys.path[:0] = [self.operand.root, ""]  # `load` puts the working folder first, unless it is there already
+        # `load` puts the working folder first, unless it is there already.
+        sys.path[:0] = [*self.operand.own, self.operand.root, ""]
         try:
             yield
         finally:
             sys.path[:] = path
             self.modules = _take_out(names)
+            shared = {name: sys.modules[name] for name in set(sys.modules) - before}
             sys.modules.update(others)
+        _check_origin(self.operand, self.modules, shared)
 
 
 def loaded(operand: Operand) -> Copy:
@@ -52,36 +57,39 @@ def loaded(operand: Operand) -> Copy:
     with copy.active():
         importlib.invalidate_caches()
         copy.implementation = load(operand.target)
-    _check_origin(copy)
     return copy
 
 
 def _own(operand: Operand) -> set[str]:
-    """The top-level names that are this operand's own: its package, or what lies beside its file."""
-    assert operand.root is not None
-    if operand.package:
-        return {operand.package}
-    root = Path(operand.root)
-    beside = {path.stem for path in root.glob("*.py")} | {path.parent.name for path in root.glob("*/__init__.py")}
-    # A file beside a checkout gets the suite that is running, and nobody gets a second torch.
-    return {name for name in beside - {SUITE} - set(sys.stdlib_module_names) if not _installed(name, root)}
+    """The top-level names that are this operand's own: its package, and what lies beside it."""
+    names = {operand.package} - {""}
+    for folder in map(Path, operand.own):
+        beside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/*.py")}
+        # An adapter in a checkout gets the suite that is running, and nobody gets a second torch.
+        names |= {name for name in beside - {SUITE} - set(sys.stdlib_module_names) if not _installed(name, folder)}
+    return names
 
 
-def _installed(name: str, root: Path) -> bool:
+def _installed(name: str, folder: Path) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and "site-packages" in Path(file).parts and "site-packages" not in root.parts
+    return file is not None and "site-packages" in Path(file).parts and not Path(file).is_relative_to(folder)
 
 
 def _take_out(names: set[str]) -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
 
 
-def _check_origin(copy: Copy) -> None:
-    """A finder that an editable install left behind may answer first: then both sides would be the same code."""
-    if copy.operand.root is None or not copy.operand.package:
-        return
-    root = Path(copy.operand.root).resolve()
-    for name, module in copy.modules.items():
-        file = getattr(module, "__file__", None)
-        if file and not Path(file).resolve().is_relative_to(root):
-            raise InvalidInput.given(f"{copy.operand.given}, whose {name} came from {file}", f"one under {root}")
+def _check_origin(operand: Operand, own: dict[str, ModuleType], shared: dict[str, ModuleType]) -> None:
+    """What an editable install left behind may answer for a revision: then both sides would be the same code.
+
+    own: modules that must be the operand's; shared: what else it imported, which must not be the working tree's.
+    """
+    assert operand.root is not None
+    root = Path(operand.root).resolve()
+    for name, module in {**own, **shared}.items():
+        file = Path(getattr(module, "__file__", None) or root).resolve()
+        elsewhere = not file.is_relative_to(root)
+        in_tree = operand.repository and file.is_relative_to(operand.repository) and "site-packages" not in file.parts
+        if elsewhere and (name in own or (in_tree and name.partition(".")[0] != SUITE)):
+            accepted = f"one that lies in {operand.meant} itself, at its top, in src, or beside the file"
+            raise InvalidInput.given(f"{operand.given}, whose {name} came from {file}", accepted)

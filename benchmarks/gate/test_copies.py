@@ -116,13 +116,76 @@ def test_files_beside_each_other_are_loaded_apart(tmp_path: Path) -> None:
     assert factors == [1.0, 2.0]
 
 
-def test_a_revision_is_what_was_committed(tmp_path: Path) -> None:
-    """Not what lies in the working tree; and the repository is left as it was."""
-    repository = written(tmp_path / "repository", "3.0")
+def committed(repository: Path) -> Path:
+    """The folder, with a commit of all that is in it."""
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run(
             ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(repository), *command], check=True
         )
+    return repository
+
+
+ADAPTER = """
+from my_model import FACTOR
+
+
+class Mine:
+    name = "mine"
+    factor = FACTOR
+
+    def pipeline(self, **sizes):
+        return None
+"""
+
+
+@pytest.mark.parametrize("implementation", ["adapter:Mine", "adapter.py:Mine"])
+@pytest.mark.parametrize("place", ["my_model.py", "src/my_model.py", "my_model/__init__.py"])
+def test_a_revision_brings_what_its_adapter_uses(
+    implementation: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each revision its own model, also where the working folder has a third one."""
+    repository = tmp_path / "repository"
+    file = repository / place
+    file.parent.mkdir(parents=True)
+    (repository / "adapter.py").write_text(ADAPTER)
+    sides = []
+    for factor in ("1.0", "2.0"):
+        file.write_text(f"FACTOR = {factor}\n")
+        into = tmp_path / f"extracted-{factor}"
+        into.mkdir()
+        sides.append(resolve("HEAD", implementation=implementation, repository=committed(repository), into=into))
+    file.write_text("FACTOR = 3.0\n")
+    monkeypatch.chdir(repository)
+    monkeypatch.syspath_prepend(file.parent)  # as an editable install has it
+
+    assert [loaded(side).implementation.factor for side in sides] == [1.0, 2.0]
+
+
+def test_what_only_the_working_tree_has_is_no_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides would be the same code: refused, with the file."""
+    repository = tmp_path / "repository"
+    hidden = repository / "python" / "deep"
+    hidden.mkdir(parents=True)
+    (hidden / "my_model.py").write_text("FACTOR = 1.0\n")
+    (repository / "adapter.py").write_text(ADAPTER)
+    monkeypatch.syspath_prepend(hidden)
+    into = tmp_path / "extracted"
+    into.mkdir()
+    side = resolve("HEAD", implementation="adapter.py:Mine", repository=committed(repository), into=into)
+
+    with pytest.raises(InvalidInput, match=r"given HEAD, whose my_model came from .*deep/my_model.py; accepted: one"):
+        loaded(side)
+
+
+def test_a_file_that_a_revision_lacks_is_said(tmp_path: Path) -> None:
+    """With its place."""
+    with pytest.raises(InvalidInput, match=r"has no file adapter\.py; accepted: a folder with it, or --implementation"):
+        resolve(str(tmp_path), implementation="adapter.py:Mine", repository=tmp_path, into=tmp_path)
+
+
+def test_a_revision_is_what_was_committed(tmp_path: Path) -> None:
+    """Not what lies in the working tree; and the repository is left as it was."""
+    repository = committed(written(tmp_path / "repository", "3.0"))
     (repository / "own" / "inner.py").write_text("this is no Python")
     into = tmp_path / "extracted"
     into.mkdir()

@@ -21,7 +21,7 @@ PAGES = {
     "docs/guides/read-a-certificate.md": (2, 0),
     "docs/guides/why-the-loss-exploded.md": (4, 0),
     "docs/hand-over.md": (5, 0),
-    "docs/index.md": (2, 1),
+    "docs/index.md": (1, 0),
     "docs/pytest.md": (3, 1),
     "docs/shared-cases.md": (1, 0),
     "docs/slower.md": (1, 0),

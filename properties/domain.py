@@ -21,7 +21,8 @@ CORNERS = (
     Case(batch=3, num_tokens=1, keep=1, dim=8, slots=2),
     Case(batch=1, num_tokens=7, keep=1, dim=8, slots=3),
     Case(batch=5, num_tokens=5, keep=5, dim=8, slots=2, tau=0.5),
-    Case(batch=2, num_tokens=20, keep=7, dim=8, slots=7, scores="ties"),
+    Case(batch=2, num_tokens=25, keep=7, dim=8, slots=7, scores="ties"),  # ceil(25 * (7 / 25)) is 8
+    Case(batch=2, num_tokens=22, keep=15, dim=8, slots=2, scores="distinct"),  # int(22 * (15 / 22)) is 14
     Case(batch=2, num_tokens=33, keep=32, dim=8, slots=4, scores="constant"),
     Case(batch=3, num_tokens=65, keep=32, dim=8, slots=4, scores="huge", layout="transposed"),
     Case(batch=2, num_tokens=129, keep=40, dim=8, slots=5, tau=2.0, layout="sliced"),
@@ -29,6 +30,7 @@ CORNERS = (
     Case(batch=2, num_tokens=32, keep=20, dim=8, slots=5, dtype="bfloat16"),
     Case(batch=2, num_tokens=64, keep=31, dim=8, slots=3, dtype="float16", training=False),
     Case(batch=2, num_tokens=257, keep=100, dim=8, slots=9, scores="tiny"),
+    Case(batch=2, num_tokens=300, keep=100, dim=8, slots=3, dtype="bfloat16"),  # which counts to 256
 )
 
 

@@ -82,6 +82,12 @@ def under_autocast(region: Region) -> Any:
     return run
 
 
+def without_gradients(built: Any, tokens: Tensor, second: Tensor) -> Any:
+    """What `built` returns when it is called as for inference."""
+    with torch.no_grad():
+        return built(tokens, second)
+
+
 def deterministically(region: Region, tokens: Tensor, second: Tensor, seed: int) -> dict[str, Tensor]:
     """`train_step` under torch.use_deterministic_algorithms, which is put back as it was."""
     was = torch.are_deterministic_algorithms_enabled()

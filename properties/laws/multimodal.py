@@ -45,8 +45,8 @@ def shape_follows_inputs(probe: Probe) -> None:
     case = probe.case
     owed = (case.batch, case.slots + 1, case.dim)
     for names in (NAMES, NAMES[:2], (*NAMES, "depth", "event")):
-        tokens, features = _inputs(probe, names)
-        for name, pooled in _run(probe, names, tokens, features).items():
+        tokens, features = inputs_by_name(probe, names)
+        for name, pooled in run_modalities(probe, names, tokens, features).items():
             expect_shape(probe, f"multimodal(...)[{name!r}]", pooled, owed)
             if pooled.dtype != case.torch_dtype:
                 raise Violation(
@@ -67,8 +67,8 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
     aggregator the D of one modality.
     Remedy: `aggregators[name](selection[name].selected_tokens, selection[name].selected_decision)`.
     """
-    tokens, features = _inputs(probe, NAMES)
-    for name, pooled in _run(probe, NAMES, tokens, features).items():
+    tokens, features = inputs_by_name(probe, NAMES)
+    for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
         _expect_reached(probe, name, name, probe.gradient(slots, features[name], cotangent))
         # A dropped token moves its own slots through its own D alone.
@@ -96,8 +96,8 @@ def guidance_reaches_others(probe: Probe) -> None:
     own feature only (an index that never moves, a dict that is overwritten in the loop).
     Remedy: score each modality against its own global feature and each of the others', none detached.
     """
-    tokens, features = _inputs(probe, NAMES)
-    for name, pooled in _run(probe, NAMES, tokens, features).items():
+    tokens, features = inputs_by_name(probe, NAMES)
+    for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
         for other in NAMES:
             _expect_reached(probe, name, other, probe.gradient(slots, features[other], cotangent))
@@ -115,10 +115,10 @@ def noise_is_not_shared(probe: Probe) -> None:
     """
     # Two dropped tokens with the same value have the same score and the same slope from value to score.
     # So their gradients are parallel, and the ratio of the lengths is that of their soft masks: noise alone.
-    tokens, features = _inputs(probe, NAMES, pairs=True)
+    tokens, features = inputs_by_name(probe, NAMES, pairs=True)
     found: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
-    for name, pooled in _run(probe, NAMES, tokens, features).items():
+    for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
         gradients[name] = probe.gradient(slots, tokens[name], cotangent)
         found[name] = _noise_of_pairs(gradients[name])
@@ -142,7 +142,7 @@ def noise_is_not_shared(probe: Probe) -> None:
             )
 
 
-def _inputs(
+def inputs_by_name(
     probe: Probe, names: tuple[str, ...], *, pairs: bool = False
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Tokens and global features by name. pairs: the second half of the tokens repeats the first."""
@@ -163,7 +163,7 @@ def _inputs(
     return tokens, features
 
 
-def _run(
+def run_modalities(
     probe: Probe, names: tuple[str, ...], tokens: dict[str, Tensor], features: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """One call, its results by name."""

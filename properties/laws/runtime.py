@@ -9,7 +9,7 @@ from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import expect_equal
 from sdtps_ref.properties.law import Violation, law
 from sdtps_ref.properties.probe import Probe
-from sdtps_ref.properties.running import Region, memory, snapshot, train_step
+from sdtps_ref.properties.running import Region, memory, snapshot, train_step, without_gradients
 
 TRAIN = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, tau=0.7, scores="distinct")
 EVAL = Case(batch=3, num_tokens=20, keep=7, dim=8, slots=3, training=False, scores="distinct", seed=1)
@@ -31,6 +31,7 @@ def inputs_untouched(probe: Probe) -> None:
 
     Why: the caller still needs them (the residual around the block, the other branch's score), and
     autograd refuses a backward pass through what was overwritten, or, past `.data`, is silently wrong.
+    Under `torch.no_grad()`, where nobody objects, it holds as well.
     Breaks when: `mul_`, `masked_fill_`, `sub_`, `scatter_` or `x[...] = ` is applied to an argument, or to a
     view of one (`detach`, `view`, `[:, :K]` and `expand` share its memory).
     Remedy: the out-of-place form (`masked_fill`, `scatter`), or a `clone()` first.
@@ -40,14 +41,24 @@ def inputs_untouched(probe: Probe) -> None:
     decision = probe.given("decision", kept)
     for method, second in (("selector", score), ("aggregator", decision), ("pipeline", score)):
         if method in probe.methods:
+            name = "D" if second is decision else "score"
             called = probe.build(method)
             before = probe.through(snapshot, probe.tokens, second, name="before", doing="copying")
             probe.call(called, probe.tokens, second, name="result")
-            shown = probe.script.shown(before)
-            name = "D" if second is decision else "score"
-            for i, (part, axes, value) in enumerate((("tokens", "bnc", probe.tokens), (name, "bn", second))):
-                probe.script.name(before[i][0], f"{shown}[{i}][0]")
-                _expect_untouched(probe, part, axes, value, before[i], f"{shown}[{i}][1]", method)
+            _expect_both_untouched(probe, {"tokens": probe.tokens, name: second}, before, method)
+            inferring = f"{method} under torch.no_grad()"
+            before = probe.through(snapshot, probe.tokens, second, name="before", doing="copying")
+            probe.through(without_gradients, called, probe.tokens, second, name="result", doing=inferring)
+            _expect_both_untouched(probe, {"tokens": probe.tokens, name: second}, before, inferring)
+
+
+def _expect_both_untouched(
+    probe: Probe, inputs: dict[str, Tensor], before: list[tuple[Tensor, int]], method: str
+) -> None:
+    shown = probe.script.shown(before)
+    for i, (name, tensor) in enumerate(inputs.items()):
+        probe.script.name(before[i][0], f"{shown}[{i}][0]")
+        _expect_untouched(probe, name, "bnc"[: tensor.ndim], tensor, before[i], f"{shown}[{i}][1]", method)
 
 
 def _expect_untouched(

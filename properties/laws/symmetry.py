@@ -7,6 +7,7 @@ from sdtps_ref.properties import values
 from sdtps_ref.properties.domain import Domain
 from sdtps_ref.properties.expect import can_tell, expect_close
 from sdtps_ref.properties.law import law
+from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
 from sdtps_ref.properties.pooling import rounding
 from sdtps_ref.properties.probe import Probe
 
@@ -27,7 +28,7 @@ INCREASING = {
 }
 
 
-@law(needs="selector|pipeline", depends="gradient.is_finite", domain=BATCHES)
+@law(needs="selector|pipeline|multimodal", depends="gradient.is_finite", domain=BATCHES)
 def batch_independent(probe: Probe) -> None:
     """output[b] and its gradient depend on sample b alone: the other samples of the batch may be anything, or absent.
 
@@ -62,6 +63,8 @@ def batch_independent(probe: Probe) -> None:
 
     if not probe.case.training:
         _expect_same_alone(probe, b, before, cotangents)
+        if "multimodal" in probe.methods:
+            _expect_modalities_same(probe, b, because)
 
 
 @law(needs="selector|pipeline", depends="shape.follows_inputs", domain=ANY_ORDER)
@@ -190,6 +193,26 @@ def _expect_no_gradient_to_neighbours(
                 tolerance=0.0,
                 because="one sample's output depends on another sample of the batch",
             )
+
+
+def _expect_modalities_same(probe: Probe, b: int, because: str) -> None:
+    """Sample b of every modality, whatever the others' samples are."""
+
+    def beside_others(name: str, part: Tensor) -> Tensor:
+        mixed = 3 * values.draw("normal", part.shape, 1).to(part)
+        mixed[b] = part.detach()[b]
+        return probe.given(f"{name}_beside_others", mixed)
+
+    tokens, features = inputs_by_name(probe, NAMES)
+    before = run_modalities(probe, NAMES, tokens, features)
+    strange_tokens = {name: beside_others(f"{name}_tokens", part) for name, part in tokens.items()}
+    strange_features = {name: beside_others(f"{name}_feature", part) for name, part in features.items()}
+    after = run_modalities(probe, NAMES, strange_tokens, strange_features)
+    for name in NAMES:
+        seen, owed = _sample(probe, after[name], b), _sample(probe, before[name], b)
+        title = f"multimodal(...)[{name!r}] of sample b={b}"
+        tolerance = rounding(probe, tokens[name].detach())
+        expect_close(probe, title, "mc", seen, owed, tolerance=tolerance, because=because)
 
 
 AXES = {"decision": "bn", "selected_tokens": "bkc", "pooled tokens": "bmc"}

@@ -69,6 +69,14 @@ class GuidanceDetached(Plain):
         return [own, *(other.detach() for other in others)]
 
 
+@fault(kills="symmetry.batch_independent")
+class StretchedOverTheBatch(Plain):
+    """The least and the greatest relevance are those of the whole batch."""
+
+    def min_max(self, rows: Tensor) -> Tensor:
+        return (rows - rows.min()) / (rows.max() - rows.min()).clamp(min=1e-3)
+
+
 @fault(kills="multimodal.noise_is_not_shared")
 class OneNoiseForAllModalities(Plain):
     """Every branch starts from the same state of the generator."""

@@ -22,6 +22,16 @@ class ScoreCentredInPlace(Plain):
 
 
 @fault(kills="runtime.inputs_untouched")
+class FillsTheScoreAtInference(Plain):
+    """In place where no gradient is wanted, to save memory: the score is the caller's there too."""
+
+    def extra(self, tokens: Tensor, score: Tensor, hard: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            score.masked_fill_(hard > 0.5, -torch.inf)
+        return super().extra(tokens, score, hard)
+
+
+@fault(kills="runtime.inputs_untouched")
 class TokensScaledInPlace(Plain):
     """Scales the caller's tokens for its own use and scales them back: the values survive, autograd does not."""
 
@@ -198,6 +208,15 @@ class HardCodedFloat32(Plain):
         into = torch.zeros(made.shape, dtype=tokens.dtype, device=tokens.device)
         everywhere = torch.arange(made.shape[1], device=tokens.device)[:, None].expand(made.shape)
         return into.scatter(1, everywhere, made).transpose(1, 2) * scale
+
+
+@fault(kills="runtime.autocast")
+class RankedInTheDtypeOfAutocast(Plain):
+    """Casts by hand what autocast leaves alone: scores that bfloat16 cannot tell apart tie."""
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        half = torch.is_autocast_enabled(score.device.type)
+        return super().choose(score.bfloat16() if half else score, noise, keep)
 
 
 @fault(kills="runtime.autocast")

@@ -64,6 +64,24 @@ class KeepsLowest(Plain):
         return score.argsort(dim=-1)[:, :keep]
 
 
+@fault(kills="shape.follows_inputs")
+class KeepThroughItsRatio(Plain):
+    """K is kept as a ratio of N and computed from it again: int(22 * (15 / 22)) is 14."""
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        N = score.shape[-1]
+        return super().choose(score, noise, max(1, int(N * (keep / N))))
+
+
+@fault(kills="decision.forward_is_hard")
+class PositionsInHalf(Plain):
+    """Positions have the dtype of the score: bfloat16 counts to 256, and then two places are one."""
+
+    def hard(self, score: Tensor, indices: Tensor) -> Tensor:
+        positions = torch.arange(score.shape[-1], device=score.device).to(score.dtype)
+        return (positions[indices].unsqueeze(-1) == positions).any(-2).to(score.dtype)
+
+
 @fault(kills="decision.keeps_top_k")
 class RankedInHalf(Plain):
     """bfloat16 for speed: what differs in the third digit is a tie."""

@@ -181,6 +181,14 @@ class DropoutInTheMLP(WithLayers):
 
 
 @variant
+class DropoutOnTheTokens(WithLayers):
+    """Dropout on the tokens as they come, in train mode: it draws along their strides."""
+
+    def layers(self, dim: int, slots: int) -> nn.Module:
+        return nn.Sequential(nn.Dropout(0.1), nn.LayerNorm(dim), nn.Linear(dim, slots))
+
+
+@variant
 class LearnedQueries(WithLayers):
     """A query a slot, softmax(q k / sqrt C) over the tokens; the values are the tokens themselves."""
 

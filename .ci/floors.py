@@ -1,6 +1,6 @@
 """Write a constraint for each dependency of pyproject.toml: the lowest release that it allows.
 
-    python .ci/floors.py floors.txt && pip install --constraint floors.txt ".[test]"
+    python .ci/floors.py floors.txt dist && pip install --constraint floors.txt "sdtps-ref[test]"
 
 A floor `X` or `X.Y` stands for the last patch of X.0 or X.Y: what a patch mends is not ours to work around.
 """
@@ -48,6 +48,9 @@ def pinned(floor: str) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path, help="where to")
-    file = parser.parse_args().file
-    held = floors(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"])
-    file.write_text("".join(f"{line}\n" for line in held.values()), encoding="utf-8")
+    parser.add_argument("dist", type=Path, help="the folder with this project's wheel, which no published one replaces")
+    given = parser.parse_args()
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    (wheel,) = given.dist.resolve().glob("*.whl")
+    lines = [*floors(project).values(), f"{project['name']} @ {wheel.as_uri()}"]
+    given.file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -14,6 +14,7 @@ from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.target import load
 
 SUITE = "sdtps_ref"
+INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass
@@ -64,15 +65,17 @@ def _own(operand: Operand) -> set[str]:
     """The top-level names that are this operand's own: its package, and what lies beside it."""
     names = {operand.package} - {""}
     for folder in map(Path, operand.own):
+        if folder.name in INSTALLED:
+            continue
         beside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/*.py")}
         # An adapter in a checkout gets the suite that is running, and nobody gets a second torch.
-        names |= {name for name in beside - {SUITE} - set(sys.stdlib_module_names) if not _installed(name, folder)}
+        names |= {name for name in beside - {SUITE} - set(sys.stdlib_module_names) if not _installed(name)}
     return names
 
 
-def _installed(name: str, folder: Path) -> bool:
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and "site-packages" in Path(file).parts and not Path(file).is_relative_to(folder)
+def _installed(name: str) -> bool:
+    file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+    return (file.parent.parent if file.stem == "__init__" else file.parent).name in INSTALLED
 
 
 def _take_out(names: set[str]) -> dict[str, ModuleType]:
@@ -89,7 +92,9 @@ def _check_origin(operand: Operand, own: dict[str, ModuleType], shared: dict[str
     for name, module in {**own, **shared}.items():
         file = Path(getattr(module, "__file__", None) or root).resolve()
         elsewhere = not file.is_relative_to(root)
-        in_tree = operand.repository and file.is_relative_to(operand.repository) and "site-packages" not in file.parts
+        in_tree = (
+            operand.repository and file.is_relative_to(operand.repository) and not set(INSTALLED) & set(file.parts)
+        )
         if elsewhere and (name in own or (in_tree and name.partition(".")[0] != SUITE)):
             accepted = f"one that lies in {operand.meant} itself, at its top, in src, or beside the file"
             raise InvalidInput.given(f"{operand.given}, whose {name} came from {file}", accepted)

@@ -97,8 +97,8 @@ class Machine:
         anew = replace(self, _launch=[], _bandwidths={}, _rates={})
         anew._limit(work, dtype)
         self._launch = [min(self._launch + anew._launch)]
-        for kept, measured in ((self._bandwidths, anew._bandwidths), (self._rates, anew._rates)):
-            kept.update((key, max(rate, kept[key])) for key, rate in measured.items())
+        self._bandwidths.update((size, max(rate, self._bandwidths[size])) for size, rate in anew._bandwidths.items())
+        self._rates.update((dtype, max(rate, self._rates[dtype])) for dtype, rate in anew._rates.items())
 
     def _limit(self, work: Work, dtype: str) -> Limit:
         moved = work.bytes(getattr(torch, dtype).itemsize)

@@ -286,6 +286,7 @@ gradient.matches_closed_form MUST
 gradient.reaches_score MUST
 gradient.well_conditioned SHOULD
 multimodal.decision_reaches_own_aggregator MUST
+multimodal.extra_token_is_own MUST
 multimodal.guidance_reaches_others MUST
 multimodal.noise_is_not_shared MUST
 multimodal.shape_follows_inputs MUST

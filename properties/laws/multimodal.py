@@ -27,9 +27,18 @@ GRADIENTS = Domain(
         Case(batch=3, num_tokens=12, keep=5, dim=16, slots=4, dtype="float64", training=False, seed=1),
     )
 )
+# In 48 dimensions three times N tokens are linearly independent: a token says which of them it was made of. In eval
+# mode, for a dropout on the tokens would make others of them.
+EXTRAS = Domain(
+    fixed=(
+        Case(batch=2, num_tokens=6, keep=2, dim=48, slots=1, dtype="float64", training=False),
+        Case(batch=3, num_tokens=12, keep=7, dim=48, slots=4, dtype="float64", training=False, seed=1),
+    )
+)
 PAIRS = Domain(fixed=(Case(batch=4, num_tokens=24, keep=4, dim=16, slots=3, dtype="float64"),))
 PARALLEL = 1e-9  # of two vectors that are parallel, in float64; tokens that differ are off by 1e-2 and more
 ENOUGH_PAIRS = 4
+WEIGHT = 1e-3  # of a sum of weights; what float32 leaves is near 1e-6, and another's extra token is off by 1
 
 
 @law(needs="multimodal", depends="shape.follows_inputs", domain=SHAPES)
@@ -84,6 +93,42 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
                     f"it reaches the tokens of {other!r} instead, so {name!r} is pooled with the D of {other!r}",
                     check=f"{probe.script.shown(own)}[{b}, {n}].any() or not {probe.script.shown(foreign)}.any()",
                 )
+
+
+@law(
+    needs="multimodal",
+    depends=("multimodal.shape_follows_inputs", "selection.extra_token_pools_dropped"),
+    domain=EXTRAS,
+)
+def extra_token_is_own(probe: Probe) -> None:
+    """Slot M + 1 of a modality is a weighted mean of its own tokens: their weights add up to 1, the others' to 0.
+
+    Why: the shape is right whoever's extra token is appended, and no slot depends on it; what one modality drops
+    would be lost, and another's counted twice.
+    Breaks when: the variable that a loop left behind is appended to every modality, one extra token is shared by
+    all, or zeros stand in for it.
+    Remedy: `torch.cat([slots[name], selection[name].extra_token], dim=1)`, both of the same name.
+    """
+    tokens, features = inputs_by_name(probe, NAMES)
+    columns = torch.cat([tokens[name] for name in NAMES], dim=1).detach().mT  # B C 3N
+    shown = f"torch.cat([{', '.join(probe.script.shown(tokens[name]) for name in NAMES)}], 1).detach().mT"
+    for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
+        extra = pooled[:, -1:].detach().mT  # B C 1
+        weights = torch.linalg.lstsq(columns, extra).solution  # B 3N 1
+        if (columns @ weights - extra).abs().amax() > WEIGHT * columns.abs().amax():
+            raise Unsupported("the extra token is not made of the tokens as they came in")
+        totals = weights.reshape(len(extra), len(NAMES), -1).sum(-1)  # B 3
+        owed = torch.tensor([float(other == name) for other in NAMES]).to(totals)
+        wrong = (totals - owed).abs() > WEIGHT
+        if wrong.any():
+            b, i = wrong.nonzero()[0].tolist()
+            solution = f"torch.linalg.lstsq({shown}, {probe.script.shown(pooled)}[:, -1:].detach().mT).solution"
+            made = ", ".join(f"{total:.3f} of {other!r}" for total, other in zip(totals[b], NAMES, strict=True))
+            raise Violation(
+                f"the extra token (slot M + 1) of {name!r} in sample b={b} is pooled from tokens whose weights add up "
+                f"to {made}, but should be from its own alone, with weights that add up to 1",
+                check=f"abs({solution}[{b}].reshape({len(NAMES)}, -1)[{i}].sum() - {owed[i]}) < {WEIGHT}",
+            )
 
 
 @law(needs="multimodal", depends="multimodal.decision_reaches_own_aggregator", domain=GRADIENTS)

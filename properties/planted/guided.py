@@ -55,9 +55,9 @@ class GuidedSteps:
         """A modality's slots, B M C."""
         return pool(selections[name].selected_tokens, selections[name].selected_decision)
 
-    def finish(self, slots: Tensor, selection: Chosen) -> Tensor:
-        """The slots, then the extra token: B M+1 C."""
-        return torch.cat([slots, selection.extra_token], dim=1)
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        """A modality's slots, then its extra token: B M+1 C."""
+        return torch.cat([slots, selections[name].extra_token], dim=1)
 
     # The model.
 
@@ -109,7 +109,7 @@ class Modalities(nn.Module):
         slots = {
             name: steps.wire_modality(name, selections, pool) for name, pool in zip(names, self.pools, strict=True)
         }
-        return {name: steps.finish(slots[name], selections[name]) for name in names}
+        return {name: steps.finish(name, slots[name], selections) for name in names}
 
 
 class Model(nn.Module):

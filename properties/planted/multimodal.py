@@ -22,8 +22,8 @@ class NamesInTheCode(Plain):
 class NoExtraTokenWhereNothingIsDropped(Plain):
     """The extra token is appended only where there is something to put into it."""
 
-    def finish(self, slots: Tensor, selection: Chosen) -> Tensor:
-        return slots if selection.decision.all() else super().finish(slots, selection)
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        return slots if selections[name].decision.all() else super().finish(name, slots, selections)
 
 
 @fault(kills="multimodal.decision_reaches_own_aggregator")
@@ -50,6 +50,31 @@ class DecisionOfTheLastModality(Plain):
     def wire_modality(self, name: str, selections: Mapping[str, Chosen], pool: Callable[..., Tensor]) -> Tensor:
         last = list(selections.values())[-1]
         return pool(selections[name].selected_tokens, last.selected_decision)
+
+
+@fault(kills="multimodal.extra_token_is_own")
+class ExtraTokenOfTheLastModality(Plain):
+    """The variable that the loop left behind is appended to everybody's slots."""
+
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        return super().finish(list(selections)[-1], slots, selections)
+
+
+@fault(kills="multimodal.extra_token_is_own")
+class ExtraTokenOfAllModalities(Plain):
+    """One extra token for everybody: the mean of them all."""
+
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        extras = torch.stack([selection.extra_token for selection in selections.values()])
+        return torch.cat([slots, extras.mean(dim=0)], dim=1)
+
+
+@fault(kills="multimodal.extra_token_is_own")
+class ModalitiesWithAZeroExtraToken(Plain):
+    """Slot M + 1 is there for the shape, and nothing is put into it."""
+
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        return torch.cat([slots, torch.zeros_like(slots[:, :1])], dim=1)
 
 
 @fault(kills="multimodal.guidance_reaches_others")

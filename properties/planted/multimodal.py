@@ -77,6 +77,14 @@ class ModalitiesWithAZeroExtraToken(Plain):
         return torch.cat([slots, torch.zeros_like(slots[:, :1])], dim=1)
 
 
+@fault(kills="multimodal.extra_token_is_own")
+class ExtraTokenOfTheKeptOfItsModality(Plain):
+    """The tokens that were at hand are averaged: those that the slots have already."""
+
+    def finish(self, name: str, slots: Tensor, selections: Mapping[str, Chosen]) -> Tensor:
+        return torch.cat([slots, selections[name].selected_tokens.mean(dim=1, keepdim=True)], dim=1)
+
+
 @fault(kills="multimodal.guidance_reaches_others")
 class OwnGuidanceOnly(Plain):
     """Each modality is scored against its own feature alone."""

@@ -1,7 +1,8 @@
 """Certificates of one implementation in several environments, law by environment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sdtps_ref.properties.certificate import Certificate, LawResult
@@ -39,11 +40,18 @@ class Comparison:
 
     def reasons(self, law_id: str) -> list[tuple[str, str]]:
         """For what is not simply passed: the reason, and the numbers of the columns that it holds in, from 1."""
-        where: dict[str, list[str]] = {}
+        return self._where(law_id, lambda r: f"{word(r)}: {why(r)}" if r and r.status != "passed" else None)
+
+    def outcomes(self, law_id: str) -> list[tuple[str, str]]:
+        """What became of a law, in a word, and the numbers of the columns; "-" where it is not in the certificate."""
+        return self._where(law_id, lambda result: word(result) if result else "-")
+
+    def _where(self, law_id: str, told: Callable[[LawResult | None], str | None]) -> list[tuple[str, str]]:
+        where: dict[str, list[int]] = {}
         for number, result in enumerate(self.row(law_id), 1):
-            if result is not None and result.status != "passed":
-                where.setdefault(f"{word(result)}: {why(result)}", []).append(str(number))
-        return [(reason, ", ".join(numbers)) for reason, numbers in where.items()]
+            if (what := told(result)) is not None:
+                where.setdefault(what, []).append(number)
+        return [(what, _ranges(numbers)) for what, numbers in where.items()]
 
     def differs(self, law_id: str) -> bool:
         """The law came to something else in one environment than in another."""
@@ -94,6 +102,12 @@ def compare(certificates: Sequence[Certificate]) -> Comparison:
     if len(set(digests)) < len(digests):
         raise CannotJoin("given one certificate twice; accepted: each once")
     return Comparison(tuple(certificates), tuple(_names([c.environment for c in certificates])))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """As in "1-3, 5" for 1, 2, 3, 5: what ascends by one keeps its distance from its place."""
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda placed: placed[1] - placed[0])]
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _short(implementation: dict[str, Any]) -> str:

@@ -10,15 +10,28 @@ from sdtps_ref.properties.reports.visible import visible
 from sdtps_ref.properties.reports.wording import verdict_words, word
 from sdtps_ref.properties.stored.comparison import Comparison
 
+UNBOUNDED = 10_000  # characters; no terminal is as wide
+
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Each environment with its verdict and a number, a table of law by number, then the reasons."""
+    """Each environment with its verdict and a number, what became of each law by number, then the reasons."""
     console.print(Text(visible(comparison.certificates[0].implementation["name"]), style="bold"))
     for number, (column, certificate) in enumerate(zip(comparison.columns, comparison.certificates, strict=True), 1):
         colour = {"certified": "green", "refused": "bold red", "error": "bold red"}[certificate.verdict]
         line = Text(visible(f"{number:2}  {column}: ")) + Text(visible(verdict_words(certificate)), style=colour)
         console.print(line, soft_wrap=True)
     console.print()
+    shown = _by_number(comparison)
+    fits = console.measure(shown, options=console.options.update(max_width=UNBOUNDED)).maximum <= console.width
+    console.print(shown if fits else _in_words(comparison), soft_wrap=not fits)
+    console.print()
+    for law_id in comparison.laws:
+        for reason, where in comparison.reasons(law_id):
+            told = Text(law_id, style="bold") + Text(f" ({where}) ", style="dim") + Text(visible(reason))
+            console.print(told, soft_wrap=True)
+
+
+def _by_number(comparison: Comparison) -> Table:
     shown = Table("law", *map(str, range(1, len(comparison.columns) + 1)), box=None, pad_edge=False)
     for law_id in comparison.laws:
         cells = [
@@ -26,12 +39,16 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
             for result in comparison.row(law_id)
         ]
         shown.add_row(Text(law_id, style="bold" if comparison.differs(law_id) else ""), *cells)
-    console.print(shown)
-    console.print()
+    return shown
+
+
+def _in_words(comparison: Comparison) -> Table:
+    """For more environments than a line holds."""
+    shown = Table("law", "in", box=None, pad_edge=False)
     for law_id in comparison.laws:
-        for reason, where in comparison.reasons(law_id):
-            told = Text(law_id, style="bold") + Text(f" ({where}) ", style="dim") + Text(visible(reason))
-            console.print(told, soft_wrap=True)
+        outcomes = "; ".join(f"{outcome} {where}" for outcome, where in comparison.outcomes(law_id))
+        shown.add_row(Text(law_id, style="bold" if comparison.differs(law_id) else ""), outcomes)
+    return shown
 
 
 def comparison_markdown(comparison: Comparison) -> str:

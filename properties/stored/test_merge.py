@@ -1,6 +1,7 @@
 """Merge: shards become one certificate, environments one table."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,23 @@ def test_environments_become_a_table(whole: Certificate) -> None:
     assert comparison.reasons(law) == [("skipped: no compiler", "2"), ("warning: it fell", "3")]
     assert [law_id for law_id in comparison.laws if comparison.differs(law_id)] == [law]
     assert comparison.exit_status == 0
+
+
+def test_more_environments_than_a_line_holds(whole: Certificate) -> None:
+    """Law and words stay whole at 80 characters; which environments is told by their numbers, in ranges."""
+    law = "runtime.compiles"
+    several = [on(whole, torch=f"2.{minor}.0") for minor in range(20)]
+    for i in (1, 2, 3, 7):
+        several[i] = became(several[i], law, "skipped", "no compiler")
+    console = Console(record=True, width=80, highlight=False)
+
+    print_comparison(console, compare(several))
+    narrow = console.export_text()
+    print_comparison(console, compare(several[:2]))
+
+    assert re.search(rf"^{law} +passed 1, 5-7, 9-20; skipped 2-4, 8 *$", narrow, re.MULTILINE)
+    assert f"{law} (2-4, 8) skipped: no compiler" in narrow
+    assert re.search(rf"^{law} +passed +skipped *$", console.export_text(), re.MULTILINE)
 
 
 def test_the_worst_verdict_is_the_exit_status(whole: Certificate, tmp_path: Path, capsys) -> None:

@@ -84,9 +84,10 @@ def test_nothing_is_faster_than_the_limit_of_this_machine() -> None:
 
     copy, pipeline = least(lambda: copied.copy_(tokens)), least(workload.call("forward"))
 
+    # As everywhere, a limit that was beaten is measured again: the machine may have been busy while it was.
     # A tenth for the noise between two measurements of one and the same copy.
-    assert copy > 0.9 * real.limit(Work(0, 2 * tokens.numel()), "float32").seconds
-    assert pipeline > real.limit(work("pipeline", "forward", size), "float32").seconds
+    assert copy > 0.9 * real.limit(Work(0, 2 * tokens.numel()), "float32", taken=copy).seconds
+    assert pipeline > real.limit(work("pipeline", "forward", size), "float32", taken=pipeline).seconds
 
 
 @pytest.mark.parametrize(

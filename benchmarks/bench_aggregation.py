@@ -3,6 +3,6 @@
 from collections.abc import Callable
 
 
-def bench_aggregation(measured: Callable[[str], None]) -> None:
+def bench_aggregation(timed: Callable[[str], None]) -> None:
     """Certified, then timed against the machine's limit: in each mode, for each implementation."""
-    measured("aggregation")
+    timed("aggregation")

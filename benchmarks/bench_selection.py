@@ -3,6 +3,6 @@
 from collections.abc import Callable
 
 
-def bench_selection(measured: Callable[[str], None]) -> None:
+def bench_selection(timed: Callable[[str], None]) -> None:
     """Certified, then timed against the machine's limit: in each mode, for each implementation."""
-    measured("selection")
+    timed("selection")

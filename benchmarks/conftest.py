@@ -69,7 +69,7 @@ def machines() -> dict[str, Machine]:
 
 
 @pytest.fixture
-def measured(
+def timed(
     benchmark: Any,
     subject: Subject,
     mode: str,

@@ -89,10 +89,14 @@ def torch_pipeline(case: Case, tokens: Tensor, score: Tensor, logits: Tensor | N
 
 
 def assert_same(actual: oracle.Array | oracle.Indices, expected: Tensor, name: str = "") -> None:
-    """Equal to 1e-10 of each entry, or 1e-13 of the largest where an entry is a difference that nearly cancels."""
+    """Equal to 1e-10 of each entry, or 1e-13 of the largest where an entry is a difference that nearly cancels.
+
+    Shape and dtype too, which numpy itself can be asked for only from 2.0 on.
+    """
     reference = expected.detach().numpy()
     atol = 1e-13 * np.abs(reference).max()
-    np.testing.assert_allclose(actual, reference, rtol=1e-10, atol=atol, err_msg=name, strict=True)
+    assert (actual.shape, actual.dtype) == (reference.shape, reference.dtype), name
+    np.testing.assert_allclose(actual, reference, rtol=1e-10, atol=atol, err_msg=name)
 
 
 @sizes

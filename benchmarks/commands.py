@@ -3,9 +3,9 @@
 from importlib import import_module
 
 BESIDES = {
-    "history": "history_commands",
-    "record": "history_commands",
-    "trainability": "trainability_commands",
+    "history": "history.cli",
+    "record": "history.cli",
+    "trainability": "trainability.cli",
 }
 
 
@@ -14,9 +14,9 @@ def bench(arguments: list[str]) -> int:
     if arguments and arguments[0] in BESIDES:
         module = import_module(f"sdtps_ref.benchmarks.{BESIDES[arguments[0]]}")
         return getattr(module, arguments[0])(arguments[1:])
-    return import_module("sdtps_ref.benchmarks.benching").bench(arguments)
+    return import_module("sdtps_ref.benchmarks.bench.cli").bench(arguments)
 
 
 def gate(arguments: list[str]) -> int:
     """Did it get slower? Exit status: the gate's own."""
-    return import_module("sdtps_ref.benchmarks.gate.command").gate(arguments)
+    return import_module("sdtps_ref.benchmarks.gate.cli").gate(arguments)

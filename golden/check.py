@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sdtps_ref.golden import vectors
-from sdtps_ref.golden.building import Closed
-from sdtps_ref.golden.doors import DOORS
+from sdtps_ref.golden.extractors import DOORS
+from sdtps_ref.golden.factories import NotAvailable
 from sdtps_ref.golden.vectors import Case, VectorFile
-from sdtps_ref.properties.probe import first_line
+from sdtps_ref.properties.kit.probe import first_line
 
 FINITE_LIMIT = 4.0  # where the formula is infinite, the least magnitude of a finite answer
 
@@ -72,10 +72,10 @@ def _check_case(
     door = DOORS.get(stage)
     try:
         if door is None:
-            raise Closed(f"nothing here knows the stage {stage}")
+            raise NotAvailable(f"nothing here knows the stage {stage}")
         torch.manual_seed(0)
         found = door(implementation, inputs, getattr(torch, dtype), case.flags)
-    except Closed as reason:
+    except NotAvailable as reason:
         report.unchecked[str(reason)] += 1
         return
     except Exception as error:

@@ -69,7 +69,7 @@ def _generate(options: argparse.Namespace, console: Console) -> int:
 
 def _check(options: argparse.Namespace, console: Console) -> int:
     from sdtps_ref.golden.check import check
-    from sdtps_ref.properties import target as targets
+    from sdtps_ref.properties.targets import target as targets
 
     target = options.target or targets.REFERENCE
     files = vectors.read_all(options.vectors)

@@ -17,11 +17,11 @@ from mpmath import mp
 from numpy.typing import NDArray
 
 from sdtps_ref.golden import stages, vectors
+from sdtps_ref.golden.autodiff import plain
 from sdtps_ref.golden.draw import Recipe
 from sdtps_ref.golden.flags import NOTES
 from sdtps_ref.golden.floats import FORMATS, all_exact_in, nearest_float, rounded, spacing, to_hex
-from sdtps_ref.golden.stage import Inputs, Outputs, Sketch, Stage
-from sdtps_ref.golden.tape import plain
+from sdtps_ref.golden.stage import CaseSpec, Inputs, Outputs, Stage
 from sdtps_ref.golden.vectors import Case, Tolerance, VectorError, VectorFile
 
 DIGITS = (60, 120)
@@ -30,7 +30,7 @@ LARGE = 10_000  # entries; only the published size has as many
 SAMPLED = 16  # entries that are written of an output given as a digest
 
 
-def case_of(stage: Stage, sketch: Sketch, number: int) -> Case:
+def case_of(stage: Stage, sketch: CaseSpec, number: int) -> Case:
     """Compute a sketch's outputs, confirm them, and put them in writing. Raises VectorError."""
     case_id = f"{stage.name}-{number:03}"
     inputs = _carried_out(sketch.inputs)

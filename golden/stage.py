@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtps_ref.golden import oracle
 from sdtps_ref.golden.draw import Draw
 from sdtps_ref.golden.floats import FORMATS
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 Array = NDArray[np.float64]
 Inputs = dict[str, Any]
@@ -21,7 +21,7 @@ HIDDEN_RATIO = 0.2  # the papers' width of the aggregation's hidden layer, over 
 
 
 @dataclass(frozen=True)
-class Sketch:
+class CaseSpec:
     """A case before its outputs are known."""
 
     comment: str
@@ -36,7 +36,7 @@ class Stage:
 
     name: str
     title: str  # what the stage computes, and who can be held to it
-    sketches: Callable[[], Iterator[Sketch]]
+    sketches: Callable[[], Iterator[CaseSpec]]
     exact: Callable[[Inputs], Outputs]  # nested lists of mpmath numbers or ints, at the precision that is set
     oracle: Callable[[Inputs], Outputs]  # the same names, from the numpy oracle
     tolerance: Callable[[Inputs, dict[str, Array]], Mapping[str, Tolerance]]  # an output without one is exact

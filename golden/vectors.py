@@ -17,7 +17,7 @@ from sdtps_ref.golden.floats import from_hex, spacing, to_hex
 SCHEMA_VERSION = 1
 SPEC_VERSION = 1  # raise it to change an expectation; `generate` keeps the old set beside the new one
 GENERATOR = {"name": "sdtps golden generate", "version": "1"}
-FOLDER = Path(__file__).resolve().parent / "vectors"
+FOLDER = Path(__file__).resolve().parent / "data"
 SCHEMA = Path(__file__).resolve().parent / "schema.json"
 READING = (
     "Floats are C99 hex floats. A tensor is its shape and its values in row-major order; an input too large to write "

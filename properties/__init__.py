@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 # Imported when first asked for: the numpy oracle beside them must not bring torch along.
 _SOURCES = {
-    "ExpectedFailure": "expected",
+    "ExpectedFailure": "certificates.expected",
     "Implementation": "contract",
     "Selection": "contract",
-    "check_implementation": "certify",
-    "parametrize_with_laws": "pytest_laws",
+    "check_implementation": "engine.certify",
+    "parametrize_with_laws": "pytest_plugin.parametrize",
 }
 
 __all__ = ["ExpectedFailure", "Implementation", "Selection", "check_implementation", "parametrize_with_laws"]
 
 if TYPE_CHECKING:
-    from sdtps_ref.properties.certify import check_implementation
+    from sdtps_ref.properties.certificates.expected import ExpectedFailure
     from sdtps_ref.properties.contract import Implementation, Selection
-    from sdtps_ref.properties.expected import ExpectedFailure
-    from sdtps_ref.properties.pytest_laws import parametrize_with_laws
+    from sdtps_ref.properties.engine.certify import check_implementation
+    from sdtps_ref.properties.pytest_plugin.parametrize import parametrize_with_laws
 
 
 def __getattr__(name: str) -> object:

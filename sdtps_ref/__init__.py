@@ -5,7 +5,6 @@ names are imported when first asked for.
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -29,12 +28,6 @@ __all__ = [
     "TokenSparse",
     "TwoBranchSDTPS",
 ]
-
-# A checkout keeps properties/, golden/ and benchmarks/ beside this folder; a wheel keeps them inside it.
-# Without this, a checkout on sys.path would hide the installed sub-packages.
-_here = Path(__file__).resolve().parent
-if not (_here / "properties").is_dir() and (_here.parent / "properties").is_dir():
-    __path__.append(str(_here.parent))
 
 if TYPE_CHECKING:
     from sdtps_ref.aggregation import TokenAggregation

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdtps_ref.golden.vectors import VectorFile
-    from sdtps_ref.properties.terms import Profile
+    from sdtps_ref.properties.engine.settings import Profile
 
 # What the unmutated reference is warned of, by mask: the published mask's gain of 1e10.
 WARNED = {"subtract": {"gradient.is_finite_in_float16", "gradient.well_conditioned"}, "log": set()}
 
 
-TESTS = ("properties/test_refusals.py", "properties/test_reference.py")
+TESTS = ("golden/tests/test_refusals.py", "golden/tests/test_reference.py")
 
 
 class Seen(Exception):
@@ -49,14 +49,14 @@ def golden() -> str | None:
 
 def profile() -> "Profile":
     """Profile quick's corners, and one of its drawn cases: what this kills, quick kills."""
-    from sdtps_ref.properties.terms import Profile
+    from sdtps_ref.properties.engine.settings import Profile
 
     return Profile("mutation", 1, 1, shrink=False)
 
 
 def laws() -> str | None:
     """Every law without a budget of its own, on both masks; a SHOULD counts as much as a MUST."""
-    from sdtps_ref.properties.certify import check_implementation
+    from sdtps_ref.properties.engine.certify import check_implementation
     from sdtps_ref.properties.reference import Reference
 
     for mask, warned in WARNED.items():

@@ -141,8 +141,8 @@ def place(item: WorkItem) -> tuple[str, tuple[int, int], str, int]:
 
 def warm_up() -> None:
     """Import here, and use once, whatever the killers need but the reference, so that no child has to."""
-    certify = importlib.import_module("sdtps_ref.properties.certify")
-    plain = importlib.import_module("sdtps_ref.properties.planted.plain")
+    certify = importlib.import_module("sdtps_ref.properties.engine.certify")
+    plain = importlib.import_module("sdtps_ref.properties.selftest.planted.baseline")
     for name in ("pytest", "sdtps_ref.golden.check"):
         importlib.import_module(name)
     files()

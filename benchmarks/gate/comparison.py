@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 from rich.progress import TimeElapsedColumn
 
-from sdtps_ref.benchmarks.gate.cells import DEFAULT_MODES, DEFAULT_SIZES, Cell, chosen
-from sdtps_ref.benchmarks.gate.copies import loaded
-from sdtps_ref.benchmarks.gate.operands import DEFAULT_IMPLEMENTATION, Operand, resolve
-from sdtps_ref.benchmarks.gate.plan import SECONDS, Plan
-from sdtps_ref.benchmarks.gate.process import in_fresh_process
-from sdtps_ref.benchmarks.gate.verdict import COUNTS, Process, Rule, Verdict, decide, observe
+from sdtps_ref.benchmarks.gate.measuring.cells import DEFAULT_MODES, DEFAULT_SIZES, Cell, chosen
+from sdtps_ref.benchmarks.gate.measuring.isolated_import import loaded
+from sdtps_ref.benchmarks.gate.measuring.plan import SECONDS, Plan
+from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
+from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION, Operand, resolve
+from sdtps_ref.benchmarks.gate.rule.verdict import COUNTS, Process, Rule, Verdict, decide, observe
 from sdtps_ref.benchmarks.progress import bar
 
 
 @dataclass(frozen=True)
-class Asked:
+class GateOptions:
     """What is to be compared, and how; empty stages are all that both sides offer. seconds: a cell and process."""
 
     stages: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Asked:
 
 
 @contextmanager
-def operands(base: str, head: str, asked: Asked) -> Iterator[tuple[Operand, Operand]]:
+def operands(base: str, head: str, asked: GateOptions) -> Iterator[tuple[Operand, Operand]]:
     """Both sides, revisions written to a folder that is gone afterwards. Raises InvalidInput."""
     with tempfile.TemporaryDirectory(prefix="sdtps-gate-") as folder:
         sides = []
@@ -47,7 +47,7 @@ def operands(base: str, head: str, asked: Asked) -> Iterator[tuple[Operand, Oper
         yield sides[0], sides[1]
 
 
-def cells_of(base: Operand, head: Operand, asked: Asked) -> tuple[Cell, ...]:
+def cells_of(base: Operand, head: Operand, asked: GateOptions) -> tuple[Cell, ...]:
     """What can be compared. Loads both, to see which stages they offer. Raises SDTPSError."""
     sides = [loaded(side).implementation for side in (base, head)]
     return chosen(
@@ -59,7 +59,7 @@ def compare(
     base: Operand,
     head: Operand,
     cells: Sequence[Cell],
-    asked: Asked,
+    asked: GateOptions,
 ) -> list[Verdict]:
     """Measure in fresh processes until the rule has its verdicts. Raises SDTPSError."""
     plan = Plan(base, head, tuple(cells), asked.seconds, threads=asked.threads, dose=asked.rule.dose)

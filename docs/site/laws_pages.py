@@ -4,9 +4,9 @@ from importlib import import_module
 
 from prose import first_line, prose
 
-from sdtps_ref.properties.command_laws import SLOW
-from sdtps_ref.properties.law import SECTIONS, Law, all_laws
-from sdtps_ref.properties.planted.plain import FAULTS, plant_all
+from sdtps_ref.properties.cli.laws import SLOW
+from sdtps_ref.properties.kit.law import SECTIONS, Law, all_laws
+from sdtps_ref.properties.selftest.planted.baseline import FAULTS, plant_all
 
 BEFORE = """\
 # Laws
@@ -55,7 +55,7 @@ def _law(law: Law) -> str:
     lines += [f"    {prose(paragraph)}\n" for paragraph in _claim(law)]
     for section in SECTIONS:
         lines += [f"**{section}:** {prose(law.sections[section])}", ""]
-    killed = {name: planted for name, planted in sorted(FAULTS.items()) if planted.kills == law.id}
+    killed = {name: planted for name, planted in sorted(FAULTS.items()) if planted.expected_law == law.id}
     lines += ["**Must kill:**", ""]
     lines += [f"- `{name}`: {first_line(planted)}" for name, planted in killed.items()]
     return "\n".join([*lines, ""])

@@ -4,9 +4,9 @@ import inspect
 
 from prose import first_line
 
-from sdtps_ref.properties import selftest
-from sdtps_ref.properties.law import all_laws
-from sdtps_ref.properties.planted.plain import FAULTS, VARIANTS
+from sdtps_ref.properties.kit.law import all_laws
+from sdtps_ref.properties.selftest import selftest
+from sdtps_ref.properties.selftest.planted.baseline import FAULTS, VARIANTS
 
 BEFORE = """\
 # Who watches the laws
@@ -30,7 +30,7 @@ def watching_page() -> str:
     """Markdown. That each fault is killed by its law is what the selftest and the tests prove."""
     lines = []
     for law_id in sorted(all_laws()):
-        killed = sorted(name for name, planted in FAULTS.items() if planted.kills == law_id)
+        killed = sorted(name for name, planted in FAULTS.items() if planted.expected_law == law_id)
         link = f"[`{law_id}`](laws/{law_id.partition('.')[0]}.md#{law_id})"
         lines.append(f"| {link} | {', '.join(killed)} |")
     lines += ["", "## What must be certified", "", f"{len(selftest.right_names())} right implementations.", ""]

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
 from sdtps_ref.golden.draw import Draw
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, pooled_error, slot_parameters, ulps
-from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, largest, pooled_error, slot_parameters, ulps
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 # Two of each: what is seen once may be an accident of the values.
 SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -33,9 +32,9 @@ SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for number, (comment, flags, size) in enumerate([*SIZES, *SIZES]):
-        yield Sketch(comment, tuple(flags.split()), _inputs(Draw(6000 + number), **size))
+        yield CaseSpec(comment, tuple(flags.split()), _inputs(Draw(6000 + number), **size))
 
 
 def _inputs(
@@ -65,9 +64,9 @@ def _exact(inputs: Inputs) -> Outputs:
     tokens, decision = numbers(inputs["tokens"]), inputs["decision"]
     rows = [None] * len(tokens) if decision is None else numbers(decision)
     parameters = numbers(inputs["parameters"])
-    logits = [exact.aggregation_logits(sample, parameters) for sample in tokens]
-    weights = [exact.weights(one, row) for one, row in zip(logits, rows, strict=True)]
-    pooled = [exact.aggregate(w, v) for w, v in zip(weights, tokens, strict=True)]
+    logits = [exact_math.aggregation_logits(sample, parameters) for sample in tokens]
+    weights = [exact_math.weights(one, row) for one, row in zip(logits, rows, strict=True)]
+    pooled = [exact_math.aggregate(w, v) for w, v in zip(weights, tokens, strict=True)]
     return {"aggregation_logits": logits, "weights": weights, "aggregated_tokens": pooled}
 
 

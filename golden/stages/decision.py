@@ -2,24 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 
-from sdtps_ref.golden import exact
-from sdtps_ref.golden.situations import situations
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage
-from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
+from sdtps_ref.golden.scenarios import situations
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in situations(3):
         inputs = {"score": s.score, "uniform": s.uniform, "keep": s.keep, "tau": s.tau}
-        yield Sketch(s.comment, s.flags, inputs)
+        yield CaseSpec(s.comment, s.flags, inputs)
 
 
 def _exact(inputs: Inputs) -> Outputs:
     score = numbers(inputs["score"])
-    kept = [exact.keep_indices(row, inputs["keep"]) for row in score]
-    return {"keep_indices": kept, "decision": [exact.hard_mask(k, len(score[0])) for k in kept]}
+    kept = [exact_math.keep_indices(row, inputs["keep"]) for row in score]
+    return {"keep_indices": kept, "decision": [exact_math.hard_mask(k, len(score[0])) for k in kept]}
 
 
 def _oracle(inputs: Inputs) -> Outputs:

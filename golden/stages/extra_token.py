@@ -2,28 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
 from sdtps_ref.golden.draw import Draw
-from sdtps_ref.golden.situations import situations
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, ulps
-from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden.scenarios import situations
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, largest, ulps
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in situations(5, channels=4):
         inputs = {"tokens": s.tokens, "score": s.score, "keep": s.keep, "tau": s.tau}
-        yield Sketch(s.comment, s.flags, inputs)
+        yield CaseSpec(s.comment, s.flags, inputs)
     for number in (5500, 5501):
         draw = Draw(number)
         inputs = {"tokens": draw.grid(2, 5, 4), "score": draw.rows(2, 5), "keep": 4, "tau": 1.0}
-        yield Sketch("one token is dropped", ("DropOne",), inputs)
+        yield CaseSpec("one token is dropped", ("DropOne",), inputs)
 
 
 def _exact(inputs: Inputs) -> Outputs:
     samples = zip(numbers(inputs["tokens"]), numbers(inputs["score"]), strict=True)
-    pooled = [[exact.extra_token(v, s, exact.keep_indices(s, inputs["keep"]))] for v, s in samples]
+    pooled = [[exact_math.extra_token(v, s, exact_math.keep_indices(s, inputs["keep"]))] for v, s in samples]
     return {"extra_token": pooled}
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from mpmath import mpf
 
-from sdtps_ref.golden import exact
-from sdtps_ref.golden.situations import finite, situations
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import gradients, numbers, on_tape, total
+from sdtps_ref.golden.scenarios import finite, situations
 from sdtps_ref.golden.stage import (
     Array,
+    CaseSpec,
     Inputs,
     Outputs,
-    Sketch,
     Stage,
     given_noise,
     largest,
@@ -20,14 +21,12 @@ from sdtps_ref.golden.stage import (
     softmax_error,
     ulps,
 )
-from sdtps_ref.golden.tape import gradients, numbers, on_tape, total
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 GAIN = 1e10
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in filter(finite, situations(11, channels=5)):
         slots = max(1, s.keep - 1)
         inputs = {"tokens": s.tokens, "score": s.score, "uniform": s.uniform, "keep": s.keep, "tau": s.tau}
@@ -37,14 +36,16 @@ def _sketches() -> Iterator[Sketch]:
             "cotangent": s.draw.grid(len(s.tokens), slots, s.tokens.shape[2]),
             "gain": None,
         }
-        yield Sketch(s.comment, s.flags, inputs | whole, ("float64", "float32"))
+        yield CaseSpec(s.comment, s.flags, inputs | whole, ("float64", "float32"))
         if s.flags == ("Ordinary",) or s.uniform is None:
             only = inputs | {"decision_cotangent": s.draw.grid(*s.score.shape)}
             del only["tokens"]
-            yield Sketch(f"{s.comment}; the decision alone", (*s.flags, "DecisionOnly"), only)
+            yield CaseSpec(f"{s.comment}; the decision alone", (*s.flags, "DecisionOnly"), only)
         if s.flags == ("Ordinary",):
             published = inputs | whole | {"gain": GAIN}
-            yield Sketch(f"{s.comment}; the 1e10 mask", (*s.flags, "PublishedMask"), published, ("float64", "float32"))
+            yield CaseSpec(
+                f"{s.comment}; the 1e10 mask", (*s.flags, "PublishedMask"), published, ("float64", "float32")
+            )
 
 
 def _exact(inputs: Inputs) -> Outputs:
@@ -56,18 +57,18 @@ def _exact(inputs: Inputs) -> Outputs:
     return outputs
 
 
-def _decision(inputs: Inputs, sample: int) -> tuple[exact.Row, list[int], exact.Row]:
+def _decision(inputs: Inputs, sample: int) -> tuple[exact_math.Row, list[int], exact_math.Row]:
     score = on_tape(numbers(inputs["score"][sample]))
     uniform = inputs["uniform"]
-    noise = None if uniform is None else [exact.gumbel_noise(u) for u in numbers(uniform[sample])]
-    kept = exact.keep_indices(score, inputs["keep"])
-    soft = exact.soft_mask(score, noise, numbers(inputs["tau"]))
-    return score, kept, exact.straight_through(exact.hard_mask(kept, len(score)), soft)
+    noise = None if uniform is None else [exact_math.gumbel_noise(u) for u in numbers(uniform[sample])]
+    kept = exact_math.keep_indices(score, inputs["keep"])
+    soft = exact_math.soft_mask(score, noise, numbers(inputs["tau"]))
+    return score, kept, exact_math.straight_through(exact_math.hard_mask(kept, len(score)), soft)
 
 
 def _of_decision(inputs: Inputs, sample: int) -> Outputs:
     score, _, decision = _decision(inputs, sample)
-    gradients(exact.dot(decision, numbers(inputs["decision_cotangent"][sample])))
+    gradients(exact_math.dot(decision, numbers(inputs["decision_cotangent"][sample])))
     return {"score_from_decision": [s.grad for s in score]}
 
 
@@ -75,10 +76,10 @@ def _of_pipeline(inputs: Inputs, sample: int) -> Outputs:
     score, kept, decision = _decision(inputs, sample)
     tokens = on_tape(numbers(inputs["tokens"][sample]))
     v_s = [tokens[n] for n in kept]
-    logits = exact.aggregation_logits(v_s, numbers(inputs["parameters"]))
+    logits = exact_math.aggregation_logits(v_s, numbers(inputs["parameters"]))
     gain = None if inputs["gain"] is None else mpf(inputs["gain"])
-    pooled = exact.aggregate(exact.weights(logits, [decision[n] for n in kept], gain), v_s)
-    gradients(total(exact.dot(p, g) for p, g in zip(pooled, numbers(inputs["cotangent"][sample]), strict=True)))
+    pooled = exact_math.aggregate(exact_math.weights(logits, [decision[n] for n in kept], gain), v_s)
+    gradients(total(exact_math.dot(p, g) for p, g in zip(pooled, numbers(inputs["cotangent"][sample]), strict=True)))
     return {
         "keep_indices": kept,
         "score": [s.grad for s in score],

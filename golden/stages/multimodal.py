@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from mpmath import mpf
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle, oracle_scoring
+from sdtps_ref.golden.autodiff import numbers, total
 from sdtps_ref.golden.draw import Draw
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, slot_parameters, ulps
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, largest, slot_parameters, ulps
 from sdtps_ref.golden.stages.scoring import FLOOR, predicted, score_parameters
-from sdtps_ref.golden.tape import numbers, total
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle, oracle_scoring
 
 SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("rgb, near and thermal infrared", "Ordinary", {"B": 2, "N": 6, "K": 3, "C": 8, "M": 2}),
@@ -32,9 +31,9 @@ SIZES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for number, (comment, flags, size) in enumerate([*SIZES, *SIZES]):
-        yield Sketch(comment, tuple(flags.split()), _inputs(10_000 + number, **size), ("float64", "float32"))
+        yield CaseSpec(comment, tuple(flags.split()), _inputs(10_000 + number, **size), ("float64", "float32"))
 
 
 def _inputs(seed: int, **size: object) -> Inputs:
@@ -103,15 +102,15 @@ def _exact_sample(inputs: Inputs, name: str, sample: int) -> Outputs:
     rows = {}
     for other, feature in inputs["global_features"].items():
         e = numbers(feature[sample])
-        rows[other] = exact.min_max([exact.cosine(v, e, floor) for v in tokens], floor)
+        rows[other] = exact_math.min_max([exact_math.cosine(v, e, floor) for v in tokens], floor)
     s_p = predicted(tokens, inputs["score_parameters"][name])
     guided = [total(row[n] * (2 if other == name else 1) for other, row in rows.items()) for n in range(len(tokens))]
     score = [(1 - 2 * beta) * p + beta * g for p, g in zip(s_p, guided, strict=True)]
-    kept = exact.keep_indices(score, inputs["keep"])
+    kept = exact_math.keep_indices(score, inputs["keep"])
     v_s = [tokens[n] for n in kept]
-    weights = exact.weights(exact.aggregation_logits(v_s, numbers(inputs["parameters"][name])), None)
-    pooled = [*exact.aggregate(weights, v_s), exact.extra_token(tokens, score, kept)]
-    return {"score": score, "decision": exact.hard_mask(kept, len(tokens)), "tokens": pooled}
+    weights = exact_math.weights(exact_math.aggregation_logits(v_s, numbers(inputs["parameters"][name])), None)
+    pooled = [*exact_math.aggregate(weights, v_s), exact_math.extra_token(tokens, score, kept)]
+    return {"score": score, "decision": exact_math.hard_mask(kept, len(tokens)), "tokens": pooled}
 
 
 def _tolerance(inputs: Inputs, values: dict[str, Array]) -> Mapping[str, Tolerance]:

@@ -4,22 +4,21 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
 from sdtps_ref.golden.draw import Draw
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, ulps
-from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, ulps
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for number, shape in enumerate([(2, 7), (1, 5), (4, 4), (1, 1), (3, 16), (1, 40)]):
         flags = {(1, 1): "OneToken", (1, 5): "OneSample", (4, 4): "SquareBatch", (1, 40): "ManyTokens"}
         uniform = Draw(100 + number).uniforms(*shape)
-        yield Sketch(f"uniforms of shape {shape}", (flags.get(shape, "Ordinary"),), {"uniform": uniform})
+        yield CaseSpec(f"uniforms of shape {shape}", (flags.get(shape, "Ordinary"),), {"uniform": uniform})
 
-    def edge(comment: str, *row: float, flag: str = "EdgeUniform") -> Sketch:
-        return Sketch(comment, (flag,), {"uniform": np.array([row])})
+    def edge(comment: str, *row: float, flag: str = "EdgeUniform") -> CaseSpec:
+        return CaseSpec(comment, (flag,), {"uniform": np.array([row])})
 
     yield edge("the uniforms nearest to 1/e, where the noise changes its sign", 0.3671875, 0.3681640625, 0.369140625)
     yield edge("small powers of two, which every format holds", *(2.0**-k for k in (8, 20, 64, 100, 126)))
@@ -35,7 +34,7 @@ def _sketches() -> Iterator[Sketch]:
 
 
 def _exact(inputs: Inputs) -> Outputs:
-    return {"gumbel_noise": [[exact.gumbel_noise(u) for u in row] for row in numbers(inputs["uniform"])]}
+    return {"gumbel_noise": [[exact_math.gumbel_noise(u) for u in row] for row in numbers(inputs["uniform"])]}
 
 
 def _oracle(inputs: Inputs) -> Outputs:

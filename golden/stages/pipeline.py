@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
 from sdtps_ref.golden.draw import Recipe
-from sdtps_ref.golden.situations import situations
+from sdtps_ref.golden.scenarios import situations
 from sdtps_ref.golden.stage import (
     Array,
+    CaseSpec,
     Inputs,
     Outputs,
-    Sketch,
     Stage,
     given_noise,
     noise_bound,
@@ -19,17 +20,15 @@ from sdtps_ref.golden.stage import (
 )
 from sdtps_ref.golden.stages.aggregation import pooling_tolerance
 from sdtps_ref.golden.stages.soft_mask import TINY
-from sdtps_ref.golden.tape import numbers
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 PUBLISHED = {"B": 4, "N": 128, "K": 64, "C": 512, "M": 25, "H": 102}
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in situations(7):
         slots = max(1, s.keep - 1)
-        yield Sketch(
+        yield CaseSpec(
             s.comment,
             s.flags,
             {
@@ -45,7 +44,7 @@ def _sketches() -> Iterator[Sketch]:
     yield _published()
 
 
-def _published() -> Sketch:
+def _published() -> CaseSpec:
     B, N, K, C, M, H = PUBLISHED.values()
 
     def recipe(seed: int, *shape: int, low: int = -96, high: int = 96, step: float = 1 / 32) -> Recipe:
@@ -70,7 +69,7 @@ def _published() -> Sketch:
         "slots": M,
         "parameters": parameters,
     }
-    return Sketch("the published size", ("Published",), inputs)
+    return CaseSpec("the published size", ("Published",), inputs)
 
 
 def _exact(inputs: Inputs) -> Outputs:
@@ -79,21 +78,21 @@ def _exact(inputs: Inputs) -> Outputs:
     uniform = inputs["uniform"]
     for sample in range(len(inputs["score"])):
         tokens, score = numbers(inputs["tokens"][sample]), numbers(inputs["score"][sample])
-        kept = exact.keep_indices(score, inputs["keep"])
-        decision = exact.hard_mask(kept, len(score))
+        kept = exact_math.keep_indices(score, inputs["keep"])
+        decision = exact_math.hard_mask(kept, len(score))
         v_s = [tokens[n] for n in kept]
-        logits = exact.aggregation_logits(v_s, parameters)
-        weights = exact.weights(logits, [decision[n] for n in kept])
+        logits = exact_math.aggregation_logits(v_s, parameters)
+        weights = exact_math.weights(logits, [decision[n] for n in kept])
         stages = {
             "keep_indices": kept,
             "decision": decision,
             "aggregation_logits": logits,
             "weights": weights,
-            "aggregated_tokens": exact.aggregate(weights, v_s),
+            "aggregated_tokens": exact_math.aggregate(weights, v_s),
         }
         if _has_soft_mask(uniform):
-            noise = None if uniform is None else [exact.gumbel_noise(u) for u in numbers(uniform[sample])]
-            stages["soft_mask"] = exact.soft_mask(score, noise, tau)
+            noise = None if uniform is None else [exact_math.gumbel_noise(u) for u in numbers(uniform[sample])]
+            stages["soft_mask"] = exact_math.soft_mask(score, noise, tau)
         for name, value in stages.items():
             outputs.setdefault(name, []).append(value)
     return outputs

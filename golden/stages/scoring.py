@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from mpmath import mpf
 
-from sdtps_ref.golden import exact
+from sdtps_ref.golden import exact_math, oracle_scoring
+from sdtps_ref.golden.autodiff import gelu, numbers, total
 from sdtps_ref.golden.draw import Draw
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, ulps
-from sdtps_ref.golden.tape import gelu, numbers, total
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, largest, ulps
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle_scoring
 
 FLOOR = 1e-3  # of a spread, and of a norm: far below those of every case that is not flagged for it
 RELEVANCES = ("sparse", "dense", "image")
@@ -42,9 +41,9 @@ def score_parameters(draw: Draw, dim: int, bias: float = 1.0) -> Inputs:
     }
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for number, (comment, flags, size) in enumerate([*SIZES, *SIZES, CLOSE, CLOSE]):
-        yield Sketch(comment, tuple(flags.split()), _inputs(Draw(9000 + number), **size), ("float64", "float32"))
+        yield CaseSpec(comment, tuple(flags.split()), _inputs(Draw(9000 + number), **size), ("float64", "float32"))
 
 
 def _inputs(
@@ -59,11 +58,11 @@ def _inputs(
     return {"tokens": tokens, **features, "beta": beta, "parameters": score_parameters(draw, C, bias)}
 
 
-def predicted(tokens: exact.Matrix, parameters: Mapping[str, Any]) -> exact.Row:
+def predicted(tokens: exact_math.Matrix, parameters: Mapping[str, Any]) -> exact_math.Row:
     """Equation 1, for one sample."""
     p = {name: numbers(value) for name, value in parameters.items()}
-    hidden = [[gelu(x) for x in row] for row in exact.linear(tokens, p["hidden_weight"], p["hidden_bias"])]
-    return [exact.sigmoid(row[0]) for row in exact.linear(hidden, p["score_weight"], p["score_bias"])]
+    hidden = [[gelu(x) for x in row] for row in exact_math.linear(tokens, p["hidden_weight"], p["hidden_bias"])]
+    return [exact_math.sigmoid(row[0]) for row in exact_math.linear(hidden, p["score_weight"], p["score_bias"])]
 
 
 def _exact(inputs: Inputs) -> Outputs:
@@ -75,7 +74,7 @@ def _exact(inputs: Inputs) -> Outputs:
         features = {name: numbers(inputs[name][sample]) for name in RELEVANCES[:2]}
         features["image"] = [total(column) / count for column in zip(*tokens, strict=True)]
         rows = {
-            name: exact.min_max([exact.dot(v, feature) / channels for v in tokens], floor)
+            name: exact_math.min_max([exact_math.dot(v, feature) / channels for v in tokens], floor)
             for name, feature in features.items()
         }
         s_p = predicted(tokens, inputs["parameters"])

@@ -5,23 +5,22 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from mpmath import mpf
 
-from sdtps_ref.golden import exact
-from sdtps_ref.golden.situations import situations
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage
-from sdtps_ref.golden.tape import numbers
+from sdtps_ref.golden import exact_math, oracle
+from sdtps_ref.golden.autodiff import numbers
+from sdtps_ref.golden.scenarios import situations
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage
 from sdtps_ref.golden.vectors import Tolerance
-from sdtps_ref.properties import oracle
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in situations(4, channels=3):
         inputs = {"tokens": s.tokens, "score": s.score, "keep": s.keep, "tau": s.tau}
-        yield Sketch(s.comment, s.flags, inputs)
+        yield CaseSpec(s.comment, s.flags, inputs)
 
 
 def _exact(inputs: Inputs) -> Outputs:
     tokens, score = numbers(inputs["tokens"]), numbers(inputs["score"])
-    kept = [exact.keep_indices(row, inputs["keep"]) for row in score]
+    kept = [exact_math.keep_indices(row, inputs["keep"]) for row in score]
     return {
         "keep_indices": kept,
         "selected_tokens": [[sample[n] for n in k] for sample, k in zip(tokens, kept, strict=True)],

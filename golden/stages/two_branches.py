@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
-from sdtps_ref.golden.situations import finite, situations
-from sdtps_ref.golden.stage import Array, Inputs, Outputs, Sketch, Stage, largest, pooled_error, slot_parameters, ulps
+from sdtps_ref.golden.scenarios import finite, situations
+from sdtps_ref.golden.stage import Array, CaseSpec, Inputs, Outputs, Stage, largest, pooled_error, slot_parameters, ulps
 from sdtps_ref.golden.stages import pipeline
 from sdtps_ref.golden.vectors import Tolerance
 
 BRANCHES = ("sparse", "dense")
 
 
-def _sketches() -> Iterator[Sketch]:
+def _sketches() -> Iterator[CaseSpec]:
     for s in filter(finite, situations(8, channels=5)):
         slots = max(1, s.keep - 1)
         inputs: Inputs = {"tokens": s.tokens, "sparse_score": s.score}
@@ -20,7 +20,7 @@ def _sketches() -> Iterator[Sketch]:
         inputs |= {"keep": s.keep, "tau": s.tau, "slots": slots}
         for branch in BRANCHES:
             inputs[f"{branch}_parameters"] = slot_parameters(s.draw, s.tokens.shape[2], slots)
-        yield Sketch(s.comment + "; the other branch's scores are ordinary", (*s.flags, "Unequal"), inputs)
+        yield CaseSpec(s.comment + "; the other branch's scores are ordinary", (*s.flags, "Unequal"), inputs)
 
 
 def _branch(inputs: Inputs, branch: str) -> Inputs:

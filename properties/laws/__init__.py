@@ -1,1 +1,1 @@
-"""The laws of SDTPS, a file a stage. Every `Law` in a module of this package is found by `law.all_laws`."""
+"""The laws of SDTPS: a file a stage, or a folder where a stage fills several. `kit.law.all_laws` finds them."""

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import evidence, readings
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_close, expect_equal, expect_finite
-from sdtps_ref.properties.law import Violation, law
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.kit import jacobians
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import expect_close, expect_equal, expect_finite
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.signals import plot_data
 
 READABLE = Domain(
     dtypes=("float64",),
@@ -167,7 +169,7 @@ def backward_is_softmax(probe: Probe) -> None:
     decision = probe.select().decision
     _expect_no_other_sample(probe, decision)
     seen = probe.jacobian(decision, probe.score)
-    probe.evidence["decision"] = evidence.decision(decision, probe.score, seen, str(probe.case))
+    probe.evidence["decision"] = plot_data.decision(decision, probe.score, seen, str(probe.case))
     expect_finite(probe, JACOBIAN, "ben", seen)
     # Where one token takes it all the gradient vanishes, and what is left of it is the rounding of p.
     tolerance = STRUCTURE * float(seen.abs().amax()) + 1e-6 / probe.case.tau
@@ -177,7 +179,7 @@ def backward_is_softmax(probe: Probe) -> None:
     _expect_symmetric(probe, seen, tolerance)
     _expect_upward(probe, seen)
     if probe.case.num_tokens > 2:  # any symmetric 2 x 2 matrix whose rows sum to zero is a softmax's
-        owed = readings.softmax_jacobian(*readings.softmax_behind(seen))
+        owed = jacobians.softmax_jacobian(*jacobians.softmax_behind(seen))
         why = "no softmax over the tokens has this Jacobian"
         expect_close(probe, JACOBIAN, "ben", seen, owed, tolerance=tolerance, because=why)
         _expect_temperature(probe, seen)
@@ -243,9 +245,9 @@ def _expect_temperature(probe: Probe, seen: Tensor) -> None:
     moved = probe.given("moved_score", probe.score + step, requires_grad=True)
     moved_seen = probe.jacobian(probe.select(score=moved).decision, moved)
     arguments = (seen, moved_seen, step)
-    reading = readings.temperature_behind(*arguments)
-    helpers = (readings.softmax_behind,)
-    probe.define("reading", reading, readings.temperature_behind, *arguments, helpers=helpers)
+    reading = jacobians.temperature_behind(*arguments)
+    helpers = (jacobians.softmax_behind,)
+    probe.define("reading", reading, jacobians.temperature_behind, *arguments, helpers=helpers)
     found, factor = reading
     shown = probe.script.shown(reading)
     wrong = not abs(found / tau - 1) < SAME

@@ -5,12 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.law import Unsupported, Violation, law
-from sdtps_ref.properties.model import built_model, own_inputs, parameters, run, tensors
-from sdtps_ref.properties.probe import Probe
-from sdtps_ref.properties.processes import RANKS, in_two_processes
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.signals.model import built_model, own_inputs, parameters, run, tensors
+from sdtps_ref.properties.signals.processes import RANKS, in_two_processes
 
 # In eval mode there is no noise, so every row has the same in whichever process it is.
 EVAL = Domain(fixed=(Case(batch=4, num_tokens=9, keep=5, dim=32, slots=3, dtype="float64", training=False),))

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.law import Unsupported, Violation, law
-from sdtps_ref.properties.probe import Probe, SubjectError
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe, SubjectError
 
 SMALL = Domain(fixed=(Case(batch=2, num_tokens=6, keep=3, dim=8, slots=2, training=False, scores="distinct"),))
 

@@ -6,12 +6,13 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import values
-from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_finite, expect_shape
-from sdtps_ref.properties.law import Unsupported, Violation, law
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.kit import values
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import expect_finite, expect_shape
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
 
 NAMES = ("rgb", "nir", "tir")
 SHAPES = Domain(

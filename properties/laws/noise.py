@@ -6,12 +6,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import evidence, noise_evidence, readings, values
-from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_equal, expect_finite
-from sdtps_ref.properties.law import Unsupported, Violation, law
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.kit import jacobians, values
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import expect_equal, expect_finite
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.signals import noise_tests, plot_data
 
 # tau is not 1, so that noise added after the division by tau is seen to be scaled.
 FEW = Case(batch=8, num_tokens=12, keep=5, dim=8, slots=2, tau=2.0)
@@ -78,7 +80,7 @@ def is_independent(probe: Probe) -> None:
     Remedy: draw it in every forward in the score's own shape: `torch.rand(score.shape, ...)`.
     """
     _expect_innocent_once(
-        probe, lambda seed: noise_evidence.dependence(probe, _noise(probe, seed), _noise(probe, seed + 1))
+        probe, lambda seed: noise_tests.dependence(probe, _noise(probe, seed), _noise(probe, seed + 1))
     )
 
 
@@ -96,7 +98,7 @@ def is_gumbel(probe: Probe) -> None:
     division by tau, or U is clamped or shifted by an epsilon that shows (1e-3, where 1e-10 does not).
     Remedy: `-torch.log(-torch.log(U))` with U = rand(score.shape).clamp(tiny, 1 - eps / 2), added before `/ tau`.
     """
-    _expect_innocent_once(probe, lambda seed: noise_evidence.departure(probe, _noise(probe, seed)))
+    _expect_innocent_once(probe, lambda seed: noise_tests.departure(probe, _noise(probe, seed)))
     probe.findings["noise"] = "Gumbel(0, 1)"
 
 
@@ -120,7 +122,7 @@ def is_finite(probe: Probe) -> None:
     expect_equal(probe, "decision", "bn", decision, (decision.detach() > 0.5).to(decision.dtype))
     arguments = (decision, probe.score)
     rows = probe.define(
-        "rows", readings.first_rows(*arguments), readings.first_rows, *arguments, helpers=(values.gradient,)
+        "rows", jacobians.first_rows(*arguments), jacobians.first_rows, *arguments, helpers=(values.gradient,)
     )
     expect_finite(probe, "gradient of decision[be] to score[bn]", "ben", rows, because="the noise is infinite")
     beside = torch.cat([rows[:, 1, :1], rows[:, 0, 1:]], dim=1)  # -p_e p_n / tau, e another token than n
@@ -136,7 +138,7 @@ def is_finite(probe: Probe) -> None:
         )
 
 
-def _expect_innocent_once(probe: Probe, against: Callable[[int], noise_evidence.Evidence | None]) -> None:
+def _expect_innocent_once(probe: Probe, against: Callable[[int], noise_tests.Evidence | None]) -> None:
     """Accuse only where every seed of AGAIN gives evidence, as chance does not."""
     for seed in AGAIN:
         found = against(seed)
@@ -150,7 +152,7 @@ def _expect_innocent_once(probe: Probe, against: Callable[[int], noise_evidence.
 def _noise(probe: Probe, seed: int = 0) -> Tensor:
     noise = probe.noise(probe.select(seed=seed).decision)
     if probe.case.training:
-        probe.evidence["noise"] = evidence.noise(noise)
+        probe.evidence["noise"] = plot_data.noise(noise)
     return noise
 
 

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import can_tell, expect_close, expect_equal
-from sdtps_ref.properties.law import Discard, Unsupported, Violation, law
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import can_tell, expect_close, expect_equal
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Inconclusive, Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
 
 MOVING = Domain(tokens=("normal",), max_tokens=130)
 DROPPING = Domain(dtypes=("float64",), scores=("distinct",), tokens=("normal",), min_dropped=2, max_tokens=65)
@@ -198,10 +199,10 @@ def extra_token_carries_gradient(probe: Probe) -> None:
 
 
 def _found_again(selected: Tensor, tokens: Tensor) -> Tensor:
-    """Where each of the selected tokens (B K C) stands among the tokens (B N C); Discard where twins leave it open."""
+    """Where each of the selected tokens (B K C) stands among the tokens (B N C); Inconclusive among twins."""
     same = (selected.detach().unsqueeze(2) == tokens.detach().unsqueeze(1)).all(-1)  # B K N
     if not (same.sum(-1) == 1).all():
-        raise Discard
+        raise Inconclusive
     return same.int().argmax(-1)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.expect import expect_shape
-from sdtps_ref.properties.law import Violation, law
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.kit.expect import expect_shape
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
 
 
 @law(needs="selector|aggregator|pipeline")

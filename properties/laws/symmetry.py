@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties import values
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import can_tell, expect_close
-from sdtps_ref.properties.law import law
+from sdtps_ref.properties.kit import values
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import can_tell, expect_close
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
-from sdtps_ref.properties.pooling import rounding
-from sdtps_ref.properties.probe import Probe
+from sdtps_ref.properties.signals.aggregation_analysis import rounding
 
 DISTINCT = Domain(
     dtypes=("float64", "float32"), scores=("distinct",), tokens=("normal",), taus=(1.0, 0.5, 2.0), max_tokens=130

@@ -5,12 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties import values
-from sdtps_ref.properties.case import Case
-from sdtps_ref.properties.domain import Domain
-from sdtps_ref.properties.expect import expect_finite
-from sdtps_ref.properties.law import Unsupported, Violation, law
-from sdtps_ref.properties.model import (
+from sdtps_ref.properties.kit import values
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.expect import expect_finite
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.signals.model import (
     built_model,
     leaves,
     objective,
@@ -21,7 +23,6 @@ from sdtps_ref.properties.model import (
     tensors,
     trainable,
 )
-from sdtps_ref.properties.probe import Probe
 
 # With K = 1, or with nothing dropped and one slot, some gradients are rightly zero; in few channels a ReLU
 # may be dead for every token. Sizes are all different, so that a shape tells what a tensor is.

@@ -2,7 +2,7 @@
 
 import json
 
-from sdtps_ref.properties.certificate import Certificate
+from sdtps_ref.properties.certificates.certificate import Certificate
 
 
 def badge(certificate: Certificate) -> str:

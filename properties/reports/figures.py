@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from sdtps_ref.properties.reports.extra import require
+from sdtps_ref.optional_libraries import require
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.properties.reports.extra import require
-from sdtps_ref.properties.writable import check_writable
+from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_paths import check_writable
 
 if TYPE_CHECKING:  # it brings torch, and the options of a command must not
-    from sdtps_ref.properties.certificate import Certificate
+    from sdtps_ref.properties.certificates.certificate import Certificate
 
 
 @dataclass(frozen=True)

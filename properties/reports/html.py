@@ -1,11 +1,10 @@
 """One self-contained page: the verdict, what failed and why, plots, every law, and on what it all rests."""
 
-from sdtps_ref.properties import report
-from sdtps_ref.properties.certificate import Certificate, LawResult
-from sdtps_ref.properties.reports import wording
+from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+from sdtps_ref.properties.certificates.visible import with_all_visible
+from sdtps_ref.properties.reports import console, wording
 from sdtps_ref.properties.reports.page import render
 from sdtps_ref.properties.reports.plots import plots
-from sdtps_ref.properties.reports.visible import with_all_visible
 
 
 def html(certificate: Certificate) -> str:
@@ -23,9 +22,9 @@ def html(certificate: Certificate) -> str:
         at=certificate.environment,
         verdict=wording.verdict_words(certificate),
         tone={"certified": "good", "refused": "bad", "error": "warn"}[certificate.verdict],
-        counts=report.counts(certificate.laws),
-        ledger=report.ledger(certificate),
-        notes=report.notes(certificate.laws),
+        counts=console.counts(certificate.laws),
+        ledger=console.ledger(certificate),
+        notes=console.notes(certificate.laws),
         remarkable=list(wording.remarkable(certificate)),
         stages=stages,
         plots=plots(certificate),

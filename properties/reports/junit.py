@@ -6,10 +6,10 @@ skipped with a warning: the one outcome beside failure that every reader shows w
 
 from typing import Any
 
-from sdtps_ref.properties.certificate import Certificate, LawResult
-from sdtps_ref.properties.report import notes
-from sdtps_ref.properties.reports.extra import require
-from sdtps_ref.properties.reports.visible import with_all_visible
+from sdtps_ref.optional_libraries import require
+from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+from sdtps_ref.properties.certificates.visible import with_all_visible
+from sdtps_ref.properties.reports.console import notes
 from sdtps_ref.properties.reports.wording import MEANINGS, remedy, verdict_words, where, why, word
 
 

@@ -3,7 +3,7 @@
 A page is a jinja2 template that begins with `{% extends "page.html" %}` and fills the blocks `title` and
 `body` (and `css`, for styles of its own). It lies in its room's folder, as package data:
 
-    render("sdtps_ref.benchmarks", "bench.html", what="to show", plot=inlined(figure, "what it shows"))
+    render("sdtps_ref.benchmarks.bench", "bench.html", what="to show", plot=inlined(figure, "what it shows"))
 
 Every value is escaped but what `figures.inlined` returns. The page's content security policy allows no script
 and no address but its own data, so that what slipped through would neither run nor load.
@@ -12,7 +12,7 @@ and no address but its own data, so that what slipped through would neither run 
 from importlib import resources
 from typing import Any
 
-from sdtps_ref.properties.reports.extra import require
+from sdtps_ref.optional_libraries import require
 
 HERE = "sdtps_ref.properties.reports"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdtps_ref.properties.certificate import Certificate
+from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.reports import figures
 
 if TYPE_CHECKING:

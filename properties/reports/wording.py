@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from sdtps_ref.properties.certificate import Certificate, LawResult
-from sdtps_ref.properties.law import all_laws
+from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+from sdtps_ref.properties.kit.law import all_laws
 
 # good, bad, warn, off: the classes of page.css
 TONES = {
@@ -30,7 +30,7 @@ def word(result: LawResult) -> str:
 
 def verdict_words(certificate: Certificate) -> str:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
-    from sdtps_ref.properties.report import verdict_line
+    from sdtps_ref.properties.reports.console import verdict_line
 
     return verdict_line(certificate).plain
 

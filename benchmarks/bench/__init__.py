@@ -1,0 +1,1 @@
+"""`sdtps bench`: tables, pages and plots of how fast implementations run."""

@@ -1,8 +1,0 @@
-"""Times of the selection stage: `pytest benchmarks --benchmark-only`; `benchmarks/conftest.py` has the options."""
-
-from collections.abc import Callable
-
-
-def bench_selection(timed: Callable[[str], None]) -> None:
-    """Certified, then timed against the machine's limit: in each mode, for each implementation."""
-    timed("selection")

@@ -1,0 +1,61 @@
+"""A cell of the comparison: one stage at one size in one mode."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
+from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
+from sdtps_ref.benchmarks.workloads.workloads import MODES
+from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.contract import provided
+
+# Small enough for two minutes: a slowdown in a stage shows at every size, or it is a matter for `--size`.
+DEFAULT_SIZES = ("4x128x512",)
+DEFAULT_MODES = ("forward", "forward+backward")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is compared at a time. dtype and device are torch's names."""
+
+    stage: str
+    size: Size
+    mode: str
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.mode} {self.size}"
+
+
+def chosen(
+    base: Any,
+    head: Any,
+    *,
+    stages: tuple[str, ...] = (),
+    sizes: tuple[str, ...] = DEFAULT_SIZES,
+    modes: tuple[str, ...] = DEFAULT_MODES,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> tuple[Cell, ...]:
+    """The cells that both implementations offer: of the stages asked for, or of all. Raises InvalidInput for none."""
+    for mode in modes:
+        if mode not in MODES:
+            raise InvalidInput.given(f"mode {mode!r}", ", ".join(MODES))
+    offered = [
+        stage for stage, method in STAGE_METHODS.items() if method in provided(base) and method in provided(head)
+    ]
+    for stage in stages:
+        if stage not in offered:
+            raise InvalidInput.given(f"stage {stage!r}", f"what both offer: {', '.join(offered) or 'nothing'}")
+    measured = [stage for stage in offered if not stages or stage in stages]
+    cells = tuple(
+        Cell(stage, size, mode, dtype, device)
+        for stage in measured
+        for name in sizes
+        for size in sizes_named(name)
+        for mode in modes
+    )
+    if not cells:
+        raise InvalidInput.given("implementations that share no stage", f"one or more of {', '.join(STAGE_METHODS)}")
+    return tuple(dict.fromkeys(cells))

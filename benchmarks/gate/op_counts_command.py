@@ -1,0 +1,100 @@
+"""`sdtps gate --clockless`: count, and hold the counts to a stored file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from sdtps_ref.benchmarks.gate import baselines
+from sdtps_ref.benchmarks.gate.measuring.cells import Cell
+from sdtps_ref.benchmarks.gate.op_counts import Counted, counted
+
+STORE = Path(__file__).with_name("counts.json")
+HEADINGS = ("operators", "kernels", "bytes", "over least", "peak")
+
+
+def clockless(
+    implementation: Any, target: str, cells: Sequence[Cell], store: Path, console: Console, *, update: bool
+) -> int:
+    """Exit 0 no more than stored, or stored now; 1 more; 3 nothing to compare with. Raises SDTPSError."""
+    known = baselines.read(store)
+    seen: dict[str, Counted] = {}
+    for cell in track(cells, "counting", console=console, transient=True):
+        seen[_key(cell)] = counted(implementation, cell)
+    if update:
+        baselines.write(store, baselines.updated(known, target, seen))
+        _print(console, seen, {name: Text("stored", style="green") for name in seen})
+        console.print(f"\n{len(seen)} cells of {target} stored in {store} for {baselines.releases_here()}")
+        return 0
+    try:
+        owed = baselines.owed(known, target, list(seen))
+    except baselines.NotComparable as error:
+        _print(console, seen, {})
+        console.print(Text(f"\nNOT COMPARED: {error}", style="yellow"), soft_wrap=True)
+        return 3
+    return _compared(console, seen, owed)
+
+
+def _compared(console: Console, seen: dict[str, Counted], owed: dict[str, dict[str, Any]]) -> int:
+    verdicts, said, worst = {}, [], 0
+    for name, counts in seen.items():
+        more, less = baselines.worse(counts, owed[name]), baselines.better(counts, owed[name])
+        lost = counts.kernels is None and owed[name]["kernels"] is not None
+        verdict, style, status = ("as stored", "green", 0)
+        if more:
+            verdict, style, status = ("more", "bold red", 1)
+        elif lost:
+            verdict, style, status = ("not compiled", "yellow", 3)
+        elif less:
+            verdict, style, status = ("less", "green", 0)
+        worst = 1 if 1 in (worst, status) else max(worst, status)
+        verdicts[name] = Text(verdict, style=style)
+        said += [f"{name}: {line}" for line in more + less]
+        if lost:
+            said.append(f"{name}: {owed[name]['kernels']} kernels are stored, but nothing could be compiled here")
+    _print(console, seen, verdicts)
+    console.print()
+    for line in said:
+        console.print(line, soft_wrap=True)
+    closing = {
+        0: "NOT MORE than stored." + " Less of it: --update holds on to that." * bool(said),
+        1: "MORE than stored. Where that is meant, --update stores it; say why in the commit.",
+        3: "NOT COMPARED in full: this is no pass.",
+    }
+    console.print(Text(closing[worst], style={0: "green", 1: "bold red", 3: "yellow"}[worst]), soft_wrap=True)
+    return worst
+
+
+def _print(console: Console, seen: dict[str, Counted], verdicts: dict[str, Text]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    sizes = {name.split()[2] for name in seen}
+    one = f" {min(sizes)}" if len(sizes) == 1 else ""  # said once, above
+    console.print(Text(one.strip(), style="dim"))
+    for name, counts in seen.items():
+        table.add_row(
+            name.replace("forward+backward", "fwd+bwd").replace(one, ""),
+            str(sum(counts.operators.values())),
+            "-" if counts.kernels is None else str(counts.kernels),
+            _bytes(counts.bytes),
+            f"{counts.excess:.2f}",
+            _bytes(counts.peak_bytes),
+            verdicts.get(name, Text("")),
+        )
+    console.print(table)
+
+
+def _key(cell: Cell) -> str:
+    place = "" if (cell.dtype, cell.device) == ("float32", "cpu") else f" {cell.dtype} {cell.device}"
+    return f"{cell}{place}"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.3g} MB"

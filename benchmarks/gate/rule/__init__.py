@@ -1,0 +1,1 @@
+"""From measured processes to a verdict."""

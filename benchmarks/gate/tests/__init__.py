@@ -1,0 +1,1 @@
+"""Tests of `benchmarks.gate`; not in the wheel."""

@@ -1,0 +1,1 @@
+"""`sdtps bench record` and `sdtps bench history`: times over months, and where they changed."""

@@ -1,0 +1,184 @@
+"""`sdtps bench record` appends to a history; `sdtps bench history` shows it, and where it changed."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtps_ref.benchmarks.history import records as histories
+from sdtps_ref.benchmarks.history.change_points import FEWEST, Change, changes
+from sdtps_ref.benchmarks.history.paired_timing import Cell, in_processes
+from sdtps_ref.benchmarks.history.plot import SHORT, draw
+from sdtps_ref.benchmarks.history.records import Broken, Key, Record
+from sdtps_ref.benchmarks.progress import bar
+from sdtps_ref.benchmarks.workloads.eligibility import Admissions
+from sdtps_ref.benchmarks.workloads.implementations import from_target
+from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
+from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.inputs import check_count
+from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_paths import check_writable
+from sdtps_ref.properties.reports.page import render
+from sdtps_ref.properties.targets.target import REFERENCE
+
+LEGEND = (
+    "Ratio: time over that of a frozen plain pipeline, timed in turns with it; above 1 is slower than that.",
+    "A change is marked where the level moved and stayed; it is a hint for a person and fails nothing.",
+)
+
+
+def record(arguments: list[str]) -> int:
+    """Time a certified pipeline against a frozen yardstick, and append the ratios to a history.
+
+    Exit 0 recorded, 1 refused, for a wrong answer has no speed, 2 could not run.
+    """
+    options = _record_options(arguments)
+    console = Console(highlight=False, markup=False)
+    try:
+        check_writable(f"--history {options.history}", options.history)
+        check_count("processes", options.processes)
+        if not 0 < options.seconds < float("inf"):
+            raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
+        histories.device_name(options.device)  # before any work on a device that is not there
+        sizes = sizes_named(options.size)
+        if refusal := _refusal(options, sizes):
+            print(f"sdtps bench record: {refusal}", file=sys.stderr)
+            return 1
+        cells = [
+            Cell(options.target, size, options.dtype, mode, options.device)
+            for size in sizes
+            for mode in options.mode or ("forward", "forward+backward")
+        ]
+        with bar() as progress:
+            task = progress.add_task("timing", total=len(cells) * options.processes)
+            timings = in_processes(cells, options.processes, options.seconds, lambda _: progress.advance(task))
+        revision = options.revision or histories.revision_here()
+        records = [histories.record_of(cell, timing, revision) for cell, timing in zip(cells, timings, strict=True)]
+        histories.append(options.history, records)
+        for made in records:
+            console.print(f"{made.key.size}, {made.key.mode}: {_timed(made)}", soft_wrap=True)
+        console.print(f"{len(records)} records of {revision} appended to {options.history}", soft_wrap=True)
+    except (SDTPSError, OSError, RuntimeError) as error:
+        print(f"sdtps bench record: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def history(arguments: list[str]) -> int:
+    """Show how the ratio to the yardstick went over the revisions, and mark where it changed.
+
+    Exit 0 whatever is found, 2 if the file cannot be read: a history informs, it blocks nothing.
+    """
+    summary, _, exits = (history.__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(prog="sdtps bench history", description=summary, epilog=exits.strip())
+    parser.add_argument("file", type=Path, metavar="FILE", help="what `sdtps bench record` appended to")
+    parser.add_argument("--html", type=Path, metavar="PAGE", help="write the plots there, as one page")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, markup=False)
+    try:
+        check_writable(f"--html {options.html}", options.html)
+        require("ruptures", "sdtps bench history", extra="bench")
+        for library in ("matplotlib", "jinja2") if options.html else ():
+            require(library, "--html", extra="bench")
+        series, broken = histories.read(options.file)
+        found = {key: changes([entry.timing.ratio for entry in records]) for key, records in series.items()}
+        _print(console, series, found, broken)
+        if options.html is not None:
+            options.html.write_text(_page(options.file, series, found, broken), encoding="utf-8")
+    except (SDTPSError, OSError) as error:
+        print(f"sdtps bench history: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def told(change: Change, records: Sequence[Record]) -> str:
+    """A change in words."""
+    after = records[change.index]
+    word = "slower" if change.percent > 0 else "faster"
+    return (
+        f"{abs(change.percent):.1f} % {word} from {after.revision[:SHORT]} on (record {change.index + 1}, "
+        f"{after.recorded[:10]}): {change.before:.3f} before, {change.after:.3f} after"
+    )
+
+
+def _record_options(arguments: list[str]) -> argparse.Namespace:
+    summary, _, exits = (record.__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(prog="sdtps bench record", description=summary, epilog=exits.strip())
+    parser.add_argument("target", nargs="?", default=REFERENCE, metavar="TARGET", help="as for certify")
+    parser.add_argument("--history", type=Path, required=True, metavar="FILE", help="JSON lines; made if need be")
+    parser.add_argument("--size", default="everyday", metavar="NAME", help="as for bench (default: everyday)")
+    parser.add_argument("--mode", action="append", choices=MODES, help="(default: forward and forward+backward)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="(default: float32)")
+    parser.add_argument("--device", default="cpu", help="where it runs (default: cpu)")
+    parser.add_argument("--processes", type=int, default=3, metavar="N", help="fresh ones to ask (default: 3)")
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="a timing in a process (default: 2)")
+    parser.add_argument("--revision", metavar="TEXT", help="what is timed (default: this folder's git revision)")
+    return parser.parse_args(arguments)
+
+
+def _refusal(options: argparse.Namespace, sizes: Sequence[Size]) -> str:
+    admissions, subject = Admissions(), from_target(options.target)
+    for size in sizes:
+        if why := admissions.refusal(subject, "pipeline", size, options.dtype, options.device):
+            return f"{options.target} at {size} is not timed: {why}"
+    return ""
+
+
+def _timed(made: Record) -> str:
+    timing = made.timing
+    return (
+        f"{timing.ratio:.3f} times the yardstick ({timing.lowest:.3f} to {timing.highest:.3f} over "
+        f"{timing.processes} processes), {1e3 * timing.seconds:.3g} ms"
+    )
+
+
+def _print(
+    console: Console,
+    series: Mapping[Key, Sequence[Record]],
+    found: Mapping[Key, Sequence[Change]],
+    broken: Sequence[Broken],
+) -> None:
+    for key, records in series.items():
+        console.print(Text(str(key), style="bold"), soft_wrap=True)
+        console.print(f"  {_counted(records)}", soft_wrap=True)
+        for change in found[key]:
+            style = "yellow" if change.percent > 0 else "green"
+            console.print(Text(f"  {told(change, records)}", style=style), soft_wrap=True)
+    if not series:
+        console.print("no records")
+    for line in broken:
+        console.print(Text(_broken(line), style="red"), soft_wrap=True)
+
+
+def _counted(records: Sequence[Record]) -> str:
+    said = f"{len(records)} record{'s' * (len(records) > 1)}, the last of {records[-1].revision[:SHORT]}: "
+    few = f"; changes are looked for from {FEWEST} records on" if len(records) < FEWEST else ""
+    return said + _timed(records[-1]) + few
+
+
+def _broken(line: Broken) -> str:
+    return f"line {line.line} is skipped: {line.reason}"
+
+
+def _page(
+    file: Path,
+    series: Mapping[Key, Sequence[Record]],
+    found: Mapping[Key, Sequence[Change]],
+    broken: Sequence[Broken],
+) -> str:
+    rows = [(str(key), told(change, records)) for key, records in series.items() for change in found[key]]
+    lines = [f"{file.name}: {sum(map(len, series.values()))} records; changes marked: {len(rows)}."]
+    return render(
+        "sdtps_ref.benchmarks",
+        "plotted.html",
+        title="History",
+        lines=lines,
+        figures=[draw(series, found)] if series else [],
+        columns=("what", "change"),
+        rows=rows,
+        small=(*LEGEND, *map(_broken, broken)),
+    )

@@ -1,0 +1,1 @@
+"""Tests of `benchmarks.history`; not in the wheel."""

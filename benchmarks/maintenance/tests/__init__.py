@@ -1,0 +1,1 @@
+"""Tests of `benchmarks.maintenance`; not in the wheel."""

@@ -1,0 +1,1 @@
+"""Seconds, and what the machine allows at most."""

@@ -1,0 +1,1 @@
+"""`sdtps bench trainability`: which mask trains."""

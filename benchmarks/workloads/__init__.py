@@ -1,0 +1,1 @@
+"""What is measured: sizes, stages, implementations, and who may be timed."""

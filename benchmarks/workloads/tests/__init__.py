@@ -1,0 +1,1 @@
+"""Tests of `benchmarks.workloads`; not in the wheel."""

@@ -1,0 +1,1 @@
+"""Tests of `golden`; not in the wheel."""

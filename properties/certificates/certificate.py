@@ -1,0 +1,188 @@
+"""The certificate: one record that text, JSON and every later report are made from."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from sdtps_ref.properties.certificates.expected import ExpectedFailure
+from sdtps_ref.properties.kit.case import CLASSES, Case
+
+SCHEMA_VERSION = "1"  # of the record, reports/certificate.schema.json
+Status = Literal["passed", "failed", "xfailed", "xpassed", "skipped", "blocked", "error"]
+Verdict = Literal["certified", "refused", "error"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a law failed or raised: the message, the smallest case, and a program that shows it.
+
+    reproduced: whether that program was run and showed it; None where it was not run. raised: the class
+    of what the implementation raised, empty where it broke a law instead. judges: whether the program
+    can tell by itself that what it shows is wrong.
+    """
+
+    message: str
+    case: Case
+    script: str
+    reproduced: bool | None = None
+    raised: str = ""
+    judges: bool = True
+    traceback: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"case": self.case.to_json(), "at": str(self.case)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Failure":
+        """The failure that `to_json` wrote."""
+        return cls(**_fields(cls, data) | {"case": Case.from_json(data["case"])})
+
+
+@dataclass(frozen=True)
+class LawResult:
+    """What became of one law.
+
+    status: xfailed and xpassed are what was expected to fail, and did or did not. reason: why it was skipped,
+    blocked, or gave no verdict; what an expectation has to say of it. classes: what its examples hit. findings: what
+    is told of them; evidence: what reports draw of them, see `evidence`. notes: what the implementation did besides,
+    such as printing or changing torch's settings. expected: what was expected of it, where it was judged.
+    """
+
+    id: str
+    level: str
+    status: Status
+    reason: str = ""
+    examples: int = 0
+    discarded: int = 0
+    seconds: float = 0.0
+    seconds_inside: float = 0.0
+    classes: tuple[str, ...] = ()
+    findings: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+    expected: ExpectedFailure | None = None
+
+    @property
+    def warns(self) -> bool:
+        """A SHOULD that was not met: advice, not a refusal."""
+        return self.level == "SHOULD" and self.status in ("failed", "error")
+
+    @property
+    def refuses(self) -> bool:
+        """A MUST that was not met; or, of whatever level, a law that was expected to fail and passed."""
+        return self.status == "xpassed" or (self.level == "MUST" and self.status in ("failed", "error"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {
+            "classes": list(self.classes),
+            "notes": list(self.notes),
+            "failure": None if self.failure is None else self.failure.to_json(),
+            "expected": None if self.expected is None else self.expected.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "LawResult":
+        """The result that `to_json` wrote."""
+        failure = data["failure"] and Failure.from_json(data["failure"])
+        read = {"classes": tuple(data["classes"]), "notes": tuple(data["notes"]), "failure": failure}
+        expected = data["expected"] and ExpectedFailure.from_json(data["expected"])
+        return cls(**_fields(cls, data) | read | {"expected": expected})
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was held to the laws, where, and what became of each law."""
+
+    implementation: dict[str, Any]  # name, target, digest of its file, methods
+    environment: dict[str, Any]
+    laws: tuple[LawResult, ...]
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed.
+
+        A law that was expected to fail and passed refuses as well.
+        """
+        if any(result.refuses and result.status in ("failed", "xpassed") for result in self.laws):
+            return "refused"
+        if not any(result.status == "passed" for result in self.laws):
+            return "error"
+        if any(result.refuses for result in self.laws):
+            return "refused"
+        return "certified"
+
+    @property
+    def level(self) -> str | None:
+        """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws.
+
+        Where a MUST failed as expected the level says so, "pipeline, with 1 expected failure", so that nobody
+        who reads or compares it takes it for the level of one without.
+        """
+        if self.verdict != "certified" or self.environment["laws"] != "all" or self.environment["shard"]:
+            return None
+        measured = set(self.implementation["methods"])
+        if "selector" not in measured:
+            return None
+        if not {"aggregator", "pipeline"} <= measured:
+            level = "selection"
+        else:
+            level = "full" if measured & {"multimodal", "model"} else "pipeline"
+        count = len(self.expected_failures)
+        return f"{level}, with {count} expected failure{'s' * (count > 1)}" if count else level
+
+    @property
+    def expected_failures(self) -> tuple[str, ...]:
+        """Ids of the MUSTs that failed as expected; what rests on them is blocked."""
+        return tuple(result.id for result in self.laws if result.level == "MUST" and result.status == "xfailed")
+
+    @property
+    def diagnosis(self) -> dict[str, Any]:
+        """What the Jacobians tell: the gain, and whatever else laws found."""
+        return {name: value for result in self.laws for name, value in result.findings.items()}
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """The classes of input that some law was judged on."""
+        return frozenset(hit for result in self.laws for hit in result.classes)
+
+    @property
+    def exit_status(self) -> int:
+        """0 certified, 1 refused, 2 could not run."""
+        return {"certified": 0, "refused": 1, "error": 2}[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, with a sha256 over all of it."""
+        record = {
+            "schema": SCHEMA_VERSION,
+            "verdict": self.verdict,
+            "level": self.level,
+            "expected_failures": list(self.expected_failures),
+            "implementation": self.implementation,
+            "environment": self.environment,
+            "diagnosis": self.diagnosis,
+            "laws": [result.to_json() for result in self.laws],
+            "tried": sorted(self.tried),
+            "not_tried": sorted(CLASSES - self.tried),
+            "seconds": self.seconds,
+        }
+        return record | {"sha256": digest(record)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Certificate":
+        """The certificate that `to_json` wrote."""
+        return cls(**_fields(cls, data) | {"laws": tuple(map(LawResult.from_json, data["laws"]))})
+
+
+def _fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    return {known.name: data[known.name] for known in fields(cls)}
+
+
+def digest(record: dict[str, Any]) -> str:
+    """sha256 of the record's canonical JSON, its own digest left out."""
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

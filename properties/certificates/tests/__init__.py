@@ -1,0 +1,1 @@
+"""Tests of `properties.certificates`; not in the wheel."""

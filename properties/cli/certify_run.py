@@ -1,0 +1,74 @@
+"""A run of `sdtps certify`, from its options to the certificate: found, announced, kept in the journal."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+from sdtps_ref.properties.engine.certify import certificate_of
+from sdtps_ref.properties.engine.environment import environment
+from sdtps_ref.properties.engine.isolation.child import SubprocessRunner
+from sdtps_ref.properties.engine.isolation.launch import Launched
+from sdtps_ref.properties.engine.isolation.subject import Named
+from sdtps_ref.properties.engine.journal import Journal, JournalError, usual_path
+from sdtps_ref.properties.engine.runner import InProcessRunner, Runner
+from sdtps_ref.properties.engine.settings import Limits, RunSettings
+from sdtps_ref.properties.reports.console import law_line
+from sdtps_ref.properties.targets import target as targets
+
+
+def certified(
+    options: argparse.Namespace, settings: RunSettings, limits: Limits, launched: Sequence[Launched], console: Console
+) -> Certificate:
+    """The certificate of `options.target`; a line a law is printed as it comes. Raises SDTPSError.
+
+    launched: the processes to try it in; none to try it in this one.
+    """
+    with _runners(settings, limits, launched) as runners:
+        for line in runners[0].about.told:
+            console.print(Text(line, style="dim"), soft_wrap=True)
+        header = {
+            "implementation": runners[0].about.description,
+            "environment": environment(settings, runners[0].isolation),
+        }
+        journal = Journal(options.journal or usual_path(settings), header)
+        so_far = journal.results() if options.resume else {}
+        keep = journal.add if options.resume or _begun(journal, options, console) else lambda result: None
+
+        def announce(result: LawResult) -> None:
+            keep(result)
+            console.print(law_line(result), soft_wrap=True)
+
+        if so_far:
+            console.print(f"{len(so_far)} laws are judged already, in {journal.path}", style="dim")
+        return certificate_of(runners, settings, so_far=so_far, announce=announce)
+
+
+def _begun(journal: Journal, options: argparse.Namespace, console: Console) -> bool:
+    try:
+        journal.begin()
+    except JournalError as error:
+        if options.journal is not None:
+            raise
+        console.print(Text(f"{error}; this run cannot be resumed", style="dim"), soft_wrap=True)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _runners(settings: RunSettings, limits: Limits, launched: Sequence[Launched]) -> Iterator[list[Runner]]:
+    assert settings.target is not None
+    with contextlib.ExitStack() as closing:
+        runners: list[Runner] = [
+            closing.enter_context(
+                contextlib.closing(SubprocessRunner(Named(settings.target), settings, limits, process))
+            )
+            for process in launched
+        ]
+        if not runners:
+            found = targets.resolve(settings.target)
+            runners.append(InProcessRunner(found.implementation, settings, "none, as asked", found.told))
+        yield runners

@@ -1,0 +1,1 @@
+"""Tests of `properties.cli`; not in the wheel."""

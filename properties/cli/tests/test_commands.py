@@ -1,0 +1,210 @@
+"""The command line as its user meets it: exit statuses, one-line errors, and where time goes."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RIGHT = """
+from sdtps_ref.properties.selftest.planted.baseline import Plain
+
+class Mine(Plain):
+    name = "mine"
+
+mine = Mine()
+
+class Detached(Plain):
+    name = "detached"
+    def join(self, hard, soft):
+        return hard
+
+class Raising(Plain):
+    def select(self, *a):
+        raise RuntimeError("tokens come in as B C H W")
+    aggregate = select
+
+class Nothing:
+    pass
+
+class Picky:
+    def __init__(self, config):
+        self.selector = None
+"""
+
+
+def sdtps(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One run of the command, as a process of its own."""
+    environment = os.environ | {"COLUMNS": "200"}
+    command = [sys.executable, "-m", "sdtps_ref", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def processor_time() -> float:
+    """Seconds that ended child processes have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A file with right and wrong implementations."""
+    path = tmp_path / "mine.py"
+    path.write_text(RIGHT)
+    return path
+
+
+def test_certify_without_a_target_certifies_the_reference(tmp_path: Path) -> None:
+    """The bundled reference passes, for little more than torch's import, with its gain and the remedy printed."""
+    start = processor_time()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    imported = processor_time()
+    done = sdtps("certify", "--profile", "quick", "--json", str(tmp_path / "cert.json"))
+    ended = processor_time()
+
+    record = json.loads((tmp_path / "cert.json").read_text())
+    imports = 3  # by the certifier, by the child, and by the interpreter that runs the warnings' scripts
+    assert done.returncode == 0, done.stdout
+    assert "CERTIFIED, level" in done.stdout
+    assert "gain = 1e+10" in done.stdout
+    assert "log D" in done.stdout
+    assert record["verdict"] == "certified"
+    # Processor time in units of an import's, so that a busy machine does not fail it.
+    assert ended - imported < (imports + 4) * (imported - start)
+
+
+def test_log_mask_gets_no_warning() -> None:
+    """The well-conditioned reference is certified without a warning of its gain."""
+    done = sdtps("certify", "sdtps_ref.properties.reference:log_mask", "--law", "gradient")
+
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout
+
+
+@pytest.mark.parametrize("attribute", ["Mine", "mine"])
+def test_certify_takes_a_file_and_a_module(module: Path, attribute: str) -> None:
+    """A class or an object, by path or by module name from the current folder."""
+    by_path = sdtps("certify", f"{module}:{attribute}", "--law", "decision")
+    by_name = sdtps("certify", f"mine:{attribute}", "--law", "decision", cwd=module.parent)
+
+    assert by_path.returncode == by_name.returncode == 0, by_path.stdout + by_name.stdout
+
+
+def test_a_wrong_one_is_refused(module: Path) -> None:
+    """Exit 1; the law, the message, the case and a script that was run."""
+    done = sdtps("certify", f"{module}:Detached", "--law", "gradient.reaches_score")
+
+    assert done.returncode == 1, done.stdout
+    assert "REFUSED by gradient.reaches_score" in done.stdout
+    assert "the score is never trained" in done.stdout
+    assert "script (run, and it shows this):" in done.stdout
+
+
+def test_one_that_raises_is_an_error_in_one_line(module: Path) -> None:
+    """Exit 2, the reason in one line, a traceback only when asked for."""
+    plain = sdtps("certify", f"{module}:Raising")
+    verbose = sdtps("certify", f"{module}:Raising", "--verbose")
+
+    assert plain.returncode == verbose.returncode == 2, plain.stdout
+    assert "selector raised RuntimeError: tokens come in as B C H W" in plain.stdout
+    assert "Traceback" not in plain.stdout + plain.stderr
+    assert "Traceback" in verbose.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("{folder}/broken.py:Mine", "is not Python"),
+        ("{folder}/mine.py:Yours", "has no attribute 'Yours'; it offers Mine, mine, Detached"),
+        ("{folder}/mine.py:Nothing", "none of the contract's methods"),
+        ("{folder}/mine.py:Picky", "raised TypeError"),
+        ("{folder}/absent.py:Mine", "there is no file"),
+        ("{folder}/quits.py:Mine", "raised SystemExit"),
+        ("no_such_package:Mine", "could not be imported"),
+        ("mine", "accepted: package.module:attribute"),
+    ],
+)
+def test_a_bad_target_gets_one_line(module: Path, target: str, says: str) -> None:
+    """Exit 2 and one line that says why; no traceback."""
+    (module.parent / "broken.py").write_text("class Mine(:\n")
+    (module.parent / "quits.py").write_text("raise SystemExit('bye')\n")
+
+    done = sdtps("certify", target.format(folder=module.parent))
+
+    assert done.returncode == 2
+    assert says in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 1
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("certify", "--law", "decision.is_nice"), "given law 'decision.is_nice'"),
+        (("certify", "--json", "/no/such/folder/cert.json"), "accepted: a file in a folder that exists"),
+        (("certify", "--profile", "fast"), "invalid choice: 'fast'"),
+        (("explain", "nothing"), "given law 'nothing'"),
+        (("praise",), "given command 'praise'"),
+        ((), "usage: sdtps COMMAND"),
+    ],
+)
+def test_bad_arguments_exit_2(arguments: tuple[str, ...], says: str) -> None:
+    """Unknown laws, commands and profiles, and a place that cannot be written to, are said before any work."""
+    done = sdtps(*arguments)
+
+    assert done.returncode == 2
+    assert says in done.stdout + done.stderr
+
+
+def test_laws_and_explain_tell_all() -> None:
+    """`laws` has a line a law; `explain` prints the four parts of its docstring."""
+    listed = sdtps("laws").stdout
+    explained = sdtps("explain", "decision.forward_is_hard").stdout
+
+    assert "decision.forward_is_hard" in listed and "SHOULD" in listed
+    for part in ("Claim: ", "Why: ", "Breaks when: ", "Remedy: "):
+        assert part in explained
+
+
+def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path) -> None:
+    """The same statuses, examples and classes, whether laws are tried one by one or two at a time."""
+    records = []
+    for jobs in ("1", "2"):
+        path = tmp_path / f"{jobs}.json"
+        done = sdtps(
+            "certify", f"{module}:Mine", "--law", "decision", "--law", "symmetry", "--jobs", jobs, "--json", str(path)
+        )
+        assert done.returncode == 0, done.stdout
+        records.append(json.loads(path.read_text()))
+
+    one, two = ([(r["id"], r["status"], r["examples"], r["classes"]) for r in record["laws"]] for record in records)
+    assert one == two
+
+
+def test_what_takes_its_process_down_leaves_a_certificate(tmp_path: Path) -> None:
+    """Exit status 1, every law with its status, no traceback of ours; and the laws that it does not disturb passed."""
+    (tmp_path / "mine.py").write_text(
+        RIGHT
+        + """
+import os
+
+class Deadly(Mine):
+    def soft(self, *a):
+        os.abort()
+    def pipeline(self, **sizes):
+        raise NotImplementedError
+"""
+    )
+
+    done = sdtps(
+        "certify", "mine.py:Deadly", "--law", "aggregation", "--law", "decision", "--json", "c.json", cwd=tmp_path
+    )
+
+    record = json.loads((tmp_path / "c.json").read_text())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "the process died of SIGABRT, in soft (mine.py, line " in done.stdout
+    assert done.returncode == {"refused": 1, "error": 2}[record["verdict"]]
+    assert {law["status"] for law in record["laws"]} <= {"error", "blocked", "skipped", "passed"}

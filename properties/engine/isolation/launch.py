@@ -1,0 +1,47 @@
+"""Start a child's interpreter. Free of torch, so that a command starts it before importing torch itself."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO
+
+# The parent's path, so that a child finds what the parent found, however that was started.
+PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from sdtps_ref.properties.engine.isolation.worker import main
+main()
+"""
+
+
+@dataclass
+class Launched:
+    """A process that waits for its first order. log: what it writes to stderr."""
+
+    log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            start_new_session=True,  # Ctrl-C is for the certifier, which then ends this one
+        )
+
+    def close(self) -> None:
+        """End it, and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.log):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]

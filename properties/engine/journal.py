@@ -1,0 +1,81 @@
+"""What became of each law, on disk as it comes: a certifier that is killed loses nothing."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.certificates.certificate import LawResult
+from sdtps_ref.properties.engine.settings import RunSettings
+
+FOLDER = Path(".sdtps")
+
+
+class JournalError(SDTPSError):
+    """The journal cannot be written, or is not of this run; the message is one line."""
+
+
+def usual_path(settings: RunSettings) -> Path:
+    """Where the journal of such a run lies, below the folder that the certifier was called from."""
+    told = (settings.target or "object", settings.profile.name, *map(str, settings.shard or ()))
+    return FOLDER / f"{'-'.join(re.sub(r'[^A-Za-z0-9]+', '-', part).strip('-') for part in told)}.jsonl"
+
+
+class Journal:
+    """A file of JSON lines: first what is judged and with what settings, then a result a law."""
+
+    def __init__(self, path: Path, header: dict[str, Any]):
+        self.path, self.header = path, header
+
+    def begin(self) -> None:
+        """Start it anew. Raises JournalError where the file cannot be written."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.parent == FOLDER:
+                (FOLDER / ".gitignore").write_text("*\n")
+            self.path.write_text(json.dumps(self.header) + "\n")
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be written: {error.strerror}") from error
+
+    def add(self, result: LawResult) -> None:
+        """Write one result; it is in the file when this returns."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(result.to_json()) + "\n")
+
+    def results(self) -> dict[str, LawResult]:
+        """What an earlier run of the same kind wrote. Raises JournalError where there is none, or of another kind."""
+        try:
+            first, *lines = self.path.read_text().splitlines() or [""]
+        except OSError as error:
+            raise JournalError(f"there is nothing to resume: {self.path}: {error.strerror}") from error
+        header = _read(first)
+        if header is None or header.keys() != self.header.keys():
+            raise JournalError(f"{self.path} is not a journal of `sdtps certify`")
+        for part, now in self.header.items():
+            differing = [name for name in now if header[part].get(name) != now[name]]
+            if differing:
+                name = differing[0]
+                raise JournalError(
+                    f"{self.path} is of another run: its {name} is {header[part].get(name)!r}, "
+                    f"now it is {now[name]!r}; start without --resume"
+                )
+        read = [record for line in lines if (record := _read(line)) is not None]  # the last line may be torn
+        return {record["id"]: LawResult.from_json(record) for record in read}
+
+
+def seed_of(path: Path) -> int | None:
+    """The seed of the run that wrote the journal; None where there is no such journal."""
+    try:
+        header = _read(path.read_text().partition("\n")[0])
+        return None if header is None else int(header["environment"]["seed"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _read(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,187 @@
+"""One law on one implementation: stored cases, the corners, then what hypothesis draws; what that came to."""
+
+import contextlib
+import dataclasses
+import math
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis.errors import HypothesisException
+
+from sdtps_ref.properties.certificates.certificate import Failure, LawResult, Status
+from sdtps_ref.properties.engine.settings import Profile
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.law import Law
+from sdtps_ref.properties.kit.outcomes import Inconclusive, Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe, SubjectError
+from sdtps_ref.properties.signals.plot_data import printable
+from sdtps_ref.properties.targets.adapters import Adapted
+from sdtps_ref.properties.targets.target import loader
+
+
+class LawRun:
+    """One law on one implementation: stored cases, the corners, then what hypothesis draws."""
+
+    def __init__(self, law: Law, implementation: Any, watch: Callable[[Case], None] = lambda case: None):
+        self.law, self.implementation, self.watch = law, implementation, watch
+        self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
+        self.classes: set[str] = set()
+        self.findings: dict[str, Any] = {}
+        self.evidence: dict[str, Any] = {}
+        self.notes: set[str] = set()
+        self.unsupported = ""
+        self.fault: tuple[Exception, Probe] | None = None
+
+    def run(
+        self,
+        profile: Profile,
+        seed: int,
+        device: str,
+        per_call: int = 1,
+        *,
+        known: Case | None = None,
+        shared: Sequence[Case] = (),
+    ) -> None:
+        """Try the corners, then `profile.examples` drawn examples, `per_call` to a case; keep the smallest failure.
+
+        known: a case on which this implementation is known to fail. It comes before all others and, if it fails, it
+        is what is reported, as it is: the same in every run. shared: what some implementation failed on, tried
+        before the corners. Neither changes what is drawn.
+        """
+        if known is not None:
+            try:
+                self.once(self.law.domain.admitted(known, device))
+            except (Violation, SubjectError):
+                return
+        stored = (self.law.domain.admitted(case, device) for case in shared)
+        for case in dict.fromkeys([*stored, *self.law.domain.corners(device, seed)]):
+            try:
+                self.once(case)
+            except (Violation, SubjectError):
+                if not profile.shrink:
+                    return
+                break  # hypothesis may find it on a smaller case
+        if self.law.domain.fixed:
+            return
+        kept, self.fault = self.fault, None
+        # What fails is sought again one example to a case, which shrinks further.
+        for count in (1,) if kept else dict.fromkeys((per_call, 1) if profile.shrink else (per_call,)):
+            self._draw(profile, seed, device, count)
+            kept, self.fault, failed = self.fault or kept, None, self.fault is not None
+            if not failed:
+                break
+        self.fault = kept
+
+    def _draw(self, profile: Profile, seed: int, device: str, per_call: int) -> None:
+        """Try what hypothesis draws, `per_call` examples to a case, and shrink what fails."""
+
+        @hypothesis_seed(seed)
+        @settings(
+            max_examples=math.ceil(profile.examples / per_call),
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if profile.shrink else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+        @given(self.law.domain.strategy(device, per_call))
+        def draw(case: Case) -> None:
+            self.once(case)
+
+        # What it ended on is in self.fault; a failure that does not repeat keeps its last sight.
+        with contextlib.suppress(Violation, SubjectError, HypothesisException):
+            draw()
+
+    def once(self, case: Case) -> None:
+        """One case. Raises what the law raises; remembers what the certificate needs.
+
+        Where a packed case fails, its examples are tried one by one: the failure of one alone is the clearer one.
+        """
+        try:
+            self._judge(case)
+        except (Violation, SubjectError):
+            for example in case.examples if case.packed else ():
+                self._judge(example)
+            raise
+
+    def _judge(self, case: Case) -> None:
+        if isinstance(self.implementation, Adapted):
+            case = self.implementation.fitted(case)
+        self.watch(case)
+        probe = Probe(self.implementation, case)
+        try:
+            self.law.check(probe)
+            self.executed += len(case.examples)
+            self.classes |= case.classes()
+        except Inconclusive:
+            self.discarded += len(case.examples)
+        except Unsupported as reason:
+            self.discarded += 1
+            self.unsupported = str(reason)
+        except (Violation, SubjectError) as fault:
+            self.executed += 1
+            self.fault = (fault, probe)
+            raise
+        except HypothesisException:
+            raise
+        except Exception as error:  # what the implementation gave is nothing that the law knows how to judge
+            self.executed += 1
+            self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
+            raise self.fault[0] from error
+        finally:
+            self.findings |= {name: printable(found) for name, found in probe.findings.items()}
+            self.evidence = probe.evidence | self.evidence  # the first corner's is the plainest to look at
+            self.notes |= probe.notes
+            self.seconds_inside += probe.seconds_inside
+
+    def result(self, profile: Profile, target: str | None) -> LawResult:
+        """What the trial came to."""
+        result = LawResult(
+            id=self.law.id,
+            level=self.law.level,
+            status="passed",
+            examples=self.executed,
+            discarded=self.discarded,
+            seconds_inside=self.seconds_inside,
+            classes=tuple(sorted(self.classes)),
+            findings=self.findings,
+            evidence=self.evidence,
+        )
+        if self.fault:
+            fault, probe = self.fault
+            status: Status = "failed" if isinstance(fault, Violation) else "error"
+            return dataclasses.replace(
+                result,
+                status=status,
+                evidence=self.evidence | probe.evidence,
+                failure=_failure(fault, probe, target),
+            )
+        if not self.executed and self.unsupported:
+            return dataclasses.replace(result, status="skipped", reason=self.unsupported)
+        least = len(self.law.domain.fixed) or profile.minimum
+        if self.executed < least and not self.unsupported:
+            reason = (
+                f"only {self.executed} of {self.executed + self.discarded} cases said something, at least {least} must"
+            )
+            return dataclasses.replace(result, status="error", reason=reason)
+        return result
+
+
+def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
+    check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
+    original = fault.original if isinstance(fault, SubjectError) else fault
+    if isinstance(fault, SubjectError):
+        raised = type(original).__name__
+    return Failure(
+        message=str(fault),
+        case=probe.case,
+        script=probe.script.render(check, str(fault), loader(target)),
+        raised=raised,
+        judges=check is not None or bool(raised),
+        traceback="".join(traceback.format_exception(original)),
+    )

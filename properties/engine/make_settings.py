@@ -1,0 +1,34 @@
+"""From the arguments of a call or the options of a command to the settings of a run."""
+
+import secrets
+
+from sdtps_ref.properties.certificates.expected import GivenExpected, read_expected
+from sdtps_ref.properties.engine.example_database import GivenDatabase, shared_examples
+from sdtps_ref.properties.engine.settings import EXAMPLES, Profile, RunSettings, named_profile
+
+FRESH_SEEDS = 1 << 16
+
+
+def make_settings(
+    profile: str | Profile,
+    seed: int | None = None,
+    device: str = "cpu",
+    *,
+    target: str | None = None,
+    laws: tuple[str, ...] | None = None,
+    shard: tuple[int, int] | None = None,
+    expected_failures: GivenExpected | None = None,
+    database: GivenDatabase | None = None,
+) -> RunSettings:
+    """The settings that these come to; see `check_implementation`.
+
+    Raises InvalidInput, before any law runs, for an unknown profile or law, expected failures that make no sense, or
+    a database out of reach.
+    """
+    chosen = named_profile(profile)
+    if seed is None:
+        seed = secrets.randbelow(FRESH_SEEDS) if chosen.explores else 0
+    settings = RunSettings(chosen, seed, device, target, laws, shard, read_expected(expected_failures))
+    settings.selected()
+    examples = shared_examples(database, EXAMPLES if chosen.explores else None)
+    return RunSettings(chosen, seed, device, target, laws, shard, settings.expected, examples)

@@ -1,0 +1,1 @@
+"""Tests of `properties.engine`; not in the wheel."""

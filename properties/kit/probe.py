@@ -1,0 +1,253 @@
+"""All that a law may do with an implementation: build it, call it, differentiate it.
+
+Every step is written down as a line of a script, so that a failure comes with a program that repeats it
+with torch and the implementation alone.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties.contract import Selection, provided
+from sdtps_ref.properties.kit import jacobians, values
+from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.global_state import preserve_settings
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.script import Script
+
+LONGEST = 200  # characters of what the implementation raised that a message repeats
+
+
+class SubjectError(Exception):
+    """The implementation raised. `original` is what it raised, `during` the call it was raised in."""
+
+    def __init__(self, original: BaseException, during: str):
+        super().__init__(f"{during} raised {type(original).__name__}: {first_line(original)}")
+        self.original, self.during = original, during
+
+
+class Probe:
+    """One implementation on one case. `tokens` and `score` are the case's own; the score requires grad."""
+
+    def __init__(self, implementation: Any, case: Case):
+        self.implementation, self.case = implementation, case
+        self.methods = provided(implementation)
+        self.script = Script(case)
+        self.seconds_inside = 0.0
+        self.findings: dict[str, Any] = {}  # told on the certificate
+        self.evidence: dict[str, Any] = {}  # drawn in its reports
+        self.notes: set[str] = set()  # what the implementation did besides
+        self._built: dict[tuple[Any, ...], Any] = {}
+        self.tokens, self.score = case.make_tokens(), case.make_score().requires_grad_()
+        self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
+        self.script.define_value("score", self.score, case.recipe("score"))
+
+    def given(self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None) -> Tensor:
+        """Name an input tensor, so that the script can hold it. recipe: how it writes a large one."""
+        value = value.detach()
+        value.requires_grad_(requires_grad)
+        self.script.define_value(name, value, recipe)
+        return value
+
+    def tracked_tokens(self) -> Tensor:
+        """The case's own tokens, requiring grad."""
+        return self.given("tracked_tokens", self.tokens, requires_grad=True, recipe=self.case.recipe("tokens"))
+
+    def given_rows(self, name: str, of: Tensor, first: int, *, requires_grad: bool = False) -> Tensor:
+        """The samples of a named tensor from `first` on, as a view of it."""
+        rows = of[first:].detach().requires_grad_(requires_grad)
+        self.script.define_value(name, rows, f"{self.script.shown(of)}[{first}:].detach()", needs=())
+        return rows
+
+    def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
+        """Normal values in the shape of `like`, from the case's seed."""
+        seed += self.case.seed + 7
+        drawn = values.draw("normal", tuple(like.shape), seed).to(like)
+        self.script.define_value(
+            name, drawn, f"draw('normal', {tuple(like.shape)}, {seed}).to({like.device.type!r}, {like.dtype})"
+        )
+        return drawn
+
+    def build(self, method: str, *, training: bool | None = None, fresh: bool = False, **changes: Any) -> Any:
+        """What the implementation's factory `method` returns for this case, moved and switched; built once.
+
+        changes: sizes that differ from the case's, by the factory's argument names.
+        """
+        case = self.case
+        sizes = {
+            "dim": case.dim,
+            "num_tokens": case.num_tokens,
+            "keep": case.keep,
+            "slots": case.slots,
+            "tau": case.tau,
+        }
+        accepted = {"selector": ("dim", "num_tokens", "keep", "tau"), "aggregator": ("dim", "slots")}
+        arguments = {name: sizes[name] for name in accepted.get(method, tuple(sizes))} | changes
+        training = case.training if training is None else training
+        key = (method, training, *arguments.items())
+        if fresh or key not in self._built:
+            seed_torch(case.seed)
+            self.script.define_build(method, arguments)
+            name = self.script.last
+            built = self._run(f"{method}(...)", getattr(self.implementation, method), **arguments)
+            if not callable(built) and method != "model":
+                raise Violation(f"{method}(...) returned {type(built).__name__}, but should return something callable")
+            self.script.define_prepare(name, built, training)
+            self._built[key] = values.prepare(built, case.torch_dtype, case.device, training)
+            self.script.name(self._built[key], name)
+        return self._built[key]
+
+    def select(
+        self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any
+    ) -> Selection:
+        """One call of the selector, read by attribute. seed: of torch's global generator before the call."""
+        tokens, score = self._or_own(tokens, score)
+        result = self.call(self.build("selector", **build), tokens, score, name="selection", seed=seed)
+        for attribute in ("selected_tokens", "decision"):
+            if not isinstance(getattr(result, attribute, None), Tensor):
+                kind = type(getattr(result, attribute, None)).__name__
+                raise Violation(
+                    f"selector returned {type(result).__name__} whose {attribute} is {kind}, but should be a Tensor",
+                    check=f"isinstance(getattr({self.script.last}, {attribute!r}, None), torch.Tensor)",
+                )
+        fields: dict[str, Any] = {name: getattr(result, name, None) for name in Selection.__dataclass_fields__}
+        for attribute, value in fields.items():
+            self.script.name(value, f"{self.script.last}.{attribute}")
+        return Selection(**fields)
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, *, seed: int = 0, **build: Any) -> Tensor:
+        """One call of the aggregator."""
+        return self._tensor(self.call(self.build("aggregator", **build), tokens, decision, name="pooled", seed=seed))
+
+    def pool(self, tokens: Tensor | None = None, score: Tensor | None = None, *, seed: int = 0, **build: Any) -> Tensor:
+        """One call of the pipeline."""
+        tokens, score = self._or_own(tokens, score)
+        return self._tensor(self.call(self.build("pipeline", **build), tokens, score, name="pooled", seed=seed))
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str,
+        seed: int | None = 0,
+        named: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call something of the implementation's, with the global generator seeded first. named: keyword arguments."""
+        named = named or {}
+        if seed is not None:
+            seed_torch(self.case.seed + seed)
+        self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed, named)
+        result = self._run(self.script.shown(function), function, *arguments, **named)
+        self.script.name(result, self.script.last)
+        return result
+
+    def through(self, way: Callable[..., Any], *arguments: Any, name: str, doing: str) -> Any:
+        """Run the implementation by `way`, a function of `running` whose source text the script carries.
+
+        Where it returns a dict, the parts are named too. doing: what the report calls it, should it raise.
+        """
+        self.script.carry(way)
+        self.script.define_call(name, way, arguments, None)
+        last = self.script.last
+        result = self._run(doing, way, *arguments)
+        self.script.name(result, last)
+        for part, value in result.items() if isinstance(result, dict) else ():
+            self.script.name(value, f"{last}[{part!r}]")
+        return result
+
+    def gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
+        """d(output . cotangent) / d source, zeros where no path leads there."""
+        self.script.define_gradient(output, source, cotangent)
+        found = self._run("backward", values.gradient, output, source, cotangent)
+        self.script.name(found, self.script.last)
+        return found
+
+    def gradients(self, output: Tensor, sources: list[Tensor]) -> list[Tensor | None]:
+        """d output / d each of `sources` for an output of one number, None where no path leads there.
+
+        One backward pass for all of them, which the script does not tell: `gradient` does, for the one that fails.
+        """
+        if not output.requires_grad:
+            return [None] * len(sources)
+        return list(self._run("backward", _gradients, output, sources))
+
+    def jacobian(self, output: Tensor, source: Tensor) -> Tensor:
+        """d output / d source, an entry of a sample's output a row: B, entries, then the source's own axes.
+
+        One vector product gives a row for every sample at once, which is right wherever samples do not
+        depend on each other (`decision.backward_is_softmax` looks, `symmetry.batch_independent` claims it).
+        """
+        return self._derived("jac", jacobians.jacobian, output, source, helpers=(values.gradient,))
+
+    def noise(self, decision: Tensor) -> Tensor:
+        """The noise behind `decision`, of which this case's own score is the source: B N, see `noise_behind`."""
+        helpers = (values.gradient, jacobians.first_rows)
+        return self._derived("noise", jacobians.noise_behind, decision, self.score, self.case.tau, helpers=helpers)
+
+    def define(self, name: str, found: Any, function: Callable[..., Any], *arguments: Any, **helpers: Any) -> Any:
+        """Name what `function` of this project made of the arguments, so that the script makes it too."""
+        self.script.define_result(name, function, *arguments, **helpers)
+        self.script.name(found, self.script.last)
+        return found
+
+    def products(self, output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
+        """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
+        rows = [self._run("backward", values.gradient, output, source, cotangent) for cotangent in cotangents]
+        return torch.stack(rows, dim=1)
+
+    def _derived(self, name: str, function: Callable[..., Any], *arguments: Any, helpers: tuple[Any, ...]) -> Any:
+        """What `function` of this project makes of the implementation's output; in the script even if it raises."""
+        self.script.define_result(name, function, *arguments, helpers=helpers)
+        last = self.script.last
+        found = self._run("backward", function, *arguments)
+        self.script.name(found, last)
+        return found
+
+    def _or_own(self, tokens: Tensor | None, score: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.tokens if tokens is None else tokens, self.score if score is None else score
+
+    def _tensor(self, result: Any) -> Tensor:
+        if not isinstance(result, Tensor):
+            raise Violation(
+                f"{self.script.last} is {type(result).__name__}, but should be a Tensor B M C",
+                check=f"isinstance({self.script.last}, torch.Tensor)",
+            )
+        return result
+
+    def _run(self, during: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            with preserve_settings(during, self.notes):
+                return function(*arguments, **named)
+        except NotImplementedError as error:
+            if not during.endswith("(...)"):  # only a factory may leave something out
+                raise SubjectError(error, during) from error
+            raise Unsupported(f"{during} is not implemented") from error
+        except Unsupported:
+            raise
+        except (Exception, SystemExit) as error:
+            if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
+                raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {first_line(error)}") from error
+            raise SubjectError(error, during) from error
+        finally:
+            self.seconds_inside += time.perf_counter() - started
+
+
+def _gradients(output: Tensor, sources: list[Tensor]) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(output, sources, retain_graph=True, allow_unused=True)
+
+
+def seed_torch(seed: int) -> None:
+    """What `torch.manual_seed` does, as far as there are devices: it keeps a stack trace for each that is absent."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    line = (str(error).strip() or "no message").splitlines()[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

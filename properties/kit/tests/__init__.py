@@ -1,0 +1,1 @@
+"""Tests of `properties.kit`; not in the wheel."""

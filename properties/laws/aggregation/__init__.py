@@ -1,0 +1,1 @@
+"""The masked softmax: what D may change in the pooled tokens, and what it may not."""

@@ -1,0 +1,1 @@
+"""What reaches the score: the reason that D exists."""

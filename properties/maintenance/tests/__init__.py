@@ -1,0 +1,1 @@
+"""Tests of `properties.maintenance`; not in the wheel."""

@@ -1,0 +1,1 @@
+"""Tests of `properties.pytest_plugin`; not in the wheel."""

@@ -1,0 +1,1 @@
+"""Tests of `properties.reports`; not in the wheel."""

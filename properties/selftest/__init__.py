@@ -1,0 +1,1 @@
+"""Who watches the laws: planted faults, right variants, and the laws run on both."""

@@ -1,0 +1,1 @@
+"""Tests of `properties.selftest`; not in the wheel."""

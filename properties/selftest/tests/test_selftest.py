@@ -1,0 +1,79 @@
+"""The laws on what was planted: each fault is refused by the law that names it, each right one is certified."""
+
+from pathlib import Path
+
+import pytest
+
+from properties.maintenance.kill_matrix import inserted
+from sdtps_ref.properties.certificates.certificate import Certificate
+from sdtps_ref.properties.kit.law import all_laws
+from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
+from sdtps_ref.properties.selftest.selftest import complaints, kill_matrix, killers
+
+plant_all()
+
+
+@pytest.fixture(scope="module")
+def matrix() -> tuple[dict[str, Certificate], dict[str, Certificate]]:
+    """Every planted implementation, judged once: faults by the law that names them, right ones by all."""
+    return kill_matrix(whole=False)
+
+
+# What compiles or starts processes takes minutes in all: `sdtps selftest` holds those faults to their laws.
+EVERYDAY = [name for name, planted in FAULTS.items() if all_laws()[planted.expected_law].budget == "eager"]
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_fault_is_killed(name: str, matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """The law that a fault names fails on it."""
+    faults, _ = matrix
+
+    assert FAULTS[name].expected_law in killers(faults[name])
+
+
+def test_right_ones_are_certified(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """No right implementation is refused."""
+    _, right = matrix
+
+    refused = {name: killers(certificate) for name, certificate in right.items() if certificate.verdict != "certified"}
+
+    assert refused == {}
+
+
+def test_every_law_has_a_fault() -> None:
+    """A law that no fault names is a law that nobody has seen bite."""
+    named = {planted.expected_law for planted in FAULTS.values()}
+
+    assert named == set(all_laws())
+
+
+def test_complaints_are_made(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """The selftest fails on a survivor, on an idle law and on a right one refused."""
+    faults, right = matrix
+    survivor = {"HardOnly": right["plain"]}
+    accused = {"plain": faults["HardOnly"]}
+
+    said = "\n".join(complaints(survivor, accused))
+
+    assert "HardOnly survived gradient.reaches_score" in said
+    assert "decision.keeps_top_k is named by no fault" in said
+    assert "plain is right, but refused by gradient.reaches_score" in said
+
+
+def test_faults_differ_from_plain_in_one_step() -> None:
+    """A fault is a small change: it overrides few steps of the plain implementation."""
+    for name, planted in FAULTS.items():
+        steps = [step for step in vars(planted) if callable(vars(planted)[step]) and hasattr(Plain, step)]
+        assert len(steps) <= 2, name
+
+
+def test_readme_shows_the_matrix_as_it_is() -> None:
+    """README's kill matrix is what `sdtps selftest --readme README.md` would write."""
+    readme = Path(__file__).parents[1] / "README.md"
+    if not readme.is_file():
+        pytest.skip("an installed package has no README beside it")
+
+    text = readme.read_text(encoding="utf-8")
+
+    assert inserted(text) == text
+    assert "decision.forward_is_hard" in text

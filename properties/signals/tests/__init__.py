@@ -1,0 +1,1 @@
+"""Tests of `properties.signals`; not in the wheel."""

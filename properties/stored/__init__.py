@@ -1,1 +1,0 @@
-"""Certificates that were stored: read with suspicion, replayed, verified, and joined."""

@@ -1,0 +1,1 @@
+"""From a target, as it was given, to an implementation of the contract."""

@@ -1,0 +1,5 @@
+"""Adapters for the published call signatures, so that nobody writes one by hand for them."""
+
+from sdtps_ref.properties.targets.adapters.adapted import Adapted, adapt
+
+__all__ = ["Adapted", "adapt"]

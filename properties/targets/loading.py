@@ -1,0 +1,83 @@
+"""Modules and what is in them, by file or by name; whatever is wrong with them is said in one line."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.targets.discovery import GROUP, offered
+
+REFERENCE = "sdtps_ref.properties.reference:Reference"
+ACCEPTED = (
+    "package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published "
+    "signature; or the name under which an installed package offers one"
+)
+
+SHOWN = 12  # names that a module offers, in a message
+
+
+class TargetError(SDTPSError):
+    """The target could not be loaded; the message is one line."""
+
+
+def attribute_of(module: ModuleType, attribute: str, place: str) -> Any:
+    """What the module has by that name, which may be dotted. Raises TargetError."""
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise TargetError(f"{place} has no attribute {attribute!r}; it offers {offers(module)}") from None
+    return found
+
+
+def load_module(place: str, target: str) -> ModuleType:
+    """The module at `place`, a file or a dotted name. Raises TargetError; target: what was asked for."""
+    try:
+        if not place.endswith(".py"):
+            if "" not in sys.path:
+                sys.path.insert(0, "")  # a console script does not look where it was called from
+            return importlib.import_module(place)
+        path = Path(place).resolve()
+        if not path.is_file():
+            raise TargetError(f"there is no file {place}")
+        loaded = sys.modules.get(path.stem)
+        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+            return loaded
+        sys.path.insert(0, str(path.parent))  # for the file's own neighbours
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+    except TargetError:
+        raise
+    except SyntaxError as error:
+        raise TargetError(f"{place} is not Python: {error.msg} at line {error.lineno}") from error
+    except ModuleNotFoundError as error:
+        if place == target and error.name == place.partition(".")[0]:
+            names = ", ".join(offered()) or "none is installed"
+            raise TargetError(
+                f"given target {target!r}, which is neither a module nor an entry point of group {GROUP} ({names}); "
+                f"accepted: {ACCEPTED}"
+            ) from error
+        raise TargetError(f"{place} could not be imported: {error}; accepted: {ACCEPTED}") from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{place} raised {type(error).__name__} when imported: {error}") from error
+
+
+def offers(module: ModuleType) -> str:
+    """What the module itself defines, in words."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and getattr(value, "__module__", module.__name__) == module.__name__
+        and not isinstance(value, ModuleType)
+    ]
+    shown = own[:SHOWN] + ["..."] * (len(own) > SHOWN)
+    return ", ".join(shown) or "nothing public"

@@ -1,0 +1,1 @@
+"""Tests of `properties.targets`; not in the wheel."""

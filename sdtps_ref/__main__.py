@@ -20,6 +20,14 @@ COMMANDS = {
     "gate": ("benchmarks", "did it get slower: two revisions, folders or targets against each other"),
 }
 
+# Options that served this repository alone, and what replaced them.
+MOVED = {
+    ("gate", "--calibrate"): "benchmarks.maintenance.calibration",
+    ("gate", "--rehearse"): "benchmarks.maintenance.rehearsal",
+    ("merge", "--readme"): "properties.maintenance.compatibility",
+    ("selftest", "--readme"): "properties.maintenance.kill_matrix",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Exit status: the command's own; 2 for an unknown one."""
@@ -35,6 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         print(f"sdtps: given command {given[0]!r}; accepted: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    for option in given[1:]:
+        if module := MOVED.get((given[0], option.partition("=")[0])):
+            accepted = f"in a checkout, python -m sdtps_ref.{module}"
+            print(f"sdtps {given[0]}: given {option}; accepted: {accepted}", file=sys.stderr)
+            return 2
     # Matrices here are small: several threads would mostly wait for each other.
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(library, "1")

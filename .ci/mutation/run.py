@@ -49,7 +49,8 @@ MEMORY = 12 << 30  # bytes of address space: a mutant may ask for a matrix of an
 MUTATED = (
     *(f"sdtps_ref.{name}" for name in ("aggregation", "branches", "decision", "inputs", "multimodal")),
     *(f"sdtps_ref.{name}" for name in ("noise", "scoring", "selection")),
-    *(f"sdtps_ref.properties.{name}" for name in ("reference", "test_")),
+    "sdtps_ref.properties.reference",
+    "golden.tests",
 )
 VECTORS = {"branches": "two_branches"}  # of a module, where they are not called as it is
 COMPUTING, TESTS_FIRST = ("golden", "laws", "tests"), ("tests", "golden", "laws")
@@ -76,7 +77,7 @@ def main() -> int:
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     for room in ("sdtps_ref", "properties", "golden"):
-        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, tree / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     os.chdir(tree)
     sys.path.insert(0, str(tree))

@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The cells of a benchmark: one for each subject, mode, size, dtype and device."""
     if "subject" not in metafunc.fixturenames:
         return
-    # pytest --pyargs loads this file too late for its options to exist, and then the defaults hold.
+    # Where pytest loads this file too late for its options to exist, the defaults hold.
     given = {name: metafunc.config.getoption(f"--bench-{name}", []) for name in OPTIONS}
     try:
         eager = [bundled()[f"reference, {mask}"] for mask in given["reference"] or ["log"]]

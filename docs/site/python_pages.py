@@ -9,8 +9,14 @@ from sdtps_ref import properties
 from sdtps_ref.properties import contract
 
 # What the entry points take and return, where they are not entry points themselves.
-BESIDES = ("certificate.Certificate", "certificate.LawResult", "certificate.Failure", "case.Case", "terms.Profile",
-           "terms.Limits")  # fmt: skip
+BESIDES = (
+    "certificates.certificate.Certificate",
+    "certificates.certificate.LawResult",
+    "certificates.certificate.Failure",
+    "kit.case.Case",
+    "engine.settings.Profile",
+    "engine.settings.Limits",
+)
 
 
 def contract_page() -> str:

@@ -17,13 +17,10 @@ from sdtps_ref.properties.reports.comparison import compare
 from sdtps_ref.properties.reports.comparison_report import comparison_markdown, print_comparison
 from sdtps_ref.properties.reports.console import law_line, print_summary
 from sdtps_ref.properties.reports.formats import asked_for
-from sdtps_ref.properties.reports.generated_block import write_into
 from sdtps_ref.properties.reports.markdown import markdown
 from sdtps_ref.properties.reports.record import record
 from sdtps_ref.properties.reports.wording import verdict_words, where
 
-COMPATIBILITY = "<!-- compatibility: written by `.ci/matrix` -->"
-END = "<!-- end of the compatibility table -->"
 HELP_CERTIFICATE = "what `sdtps certify --json` wrote"
 HELP_HERE = "no child process and no limits: for a debugger"
 HELP_SECONDS = "seconds a law (default: the profile's)"
@@ -107,7 +104,6 @@ def merge(arguments: list[str]) -> int:
     parser.add_argument("certificates", type=Path, nargs="+", metavar="CERT", help=HELP_CERTIFICATE)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole certificate, or the table")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the compatibility table in FILE")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, markup=False)
     try:
@@ -122,8 +118,6 @@ def merge(arguments: list[str]) -> int:
             written = {"json": table, "markdown": comparison_markdown(comparison)}
         for name, path in files.items():
             path.write_text(written[name], encoding="utf-8")
-        if options.readme is not None:
-            write_into(options.readme, COMPATIBILITY, END, comparison_markdown(comparison).rstrip())
     except SDTPSError as error:
         return _could_not(console, "merge", error)
     except OSError as error:

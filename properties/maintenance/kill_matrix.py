@@ -1,13 +1,19 @@
-"""The kill matrix as README shows it: each law beside the planted faults that it must kill."""
+"""The kill matrix as README shows it, each law beside the planted faults that it must kill.
 
+A checkout renews it with `python -m sdtps_ref.properties.maintenance.kill_matrix README.md`.
+"""
+
+import argparse
+import sys
 from pathlib import Path
 
+from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.kit.law import all_laws
-from sdtps_ref.properties.reports import generated_block
+from sdtps_ref.properties.maintenance import generated_block
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, plant_all
 from sdtps_ref.properties.selftest.selftest import right_names
 
-BEGIN = "<!-- kill matrix: written by `sdtps selftest --readme README.md` -->"
+BEGIN = "<!-- kill matrix: written by sdtps_ref.properties.maintenance.kill_matrix -->"
 END = "<!-- end of the kill matrix -->"
 
 
@@ -27,6 +33,18 @@ def inserted(text: str) -> str:
     return generated_block.inserted(text, BEGIN, END, markdown())
 
 
-def write_into(path: Path) -> None:
-    """Renew the matrix in the file at `path`."""
-    generated_block.write_into(path, BEGIN, END, markdown())
+def main(arguments: list[str]) -> int:
+    """Renew the kill matrix in a file. Exit 0, or 2 where it has no place for it."""
+    parser = argparse.ArgumentParser(prog="kill_matrix", description=main.__doc__)
+    parser.add_argument("readme", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        generated_block.write_into(options.readme, BEGIN, END, markdown())
+    except (OSError, SDTPSError) as error:
+        print(f"kill_matrix: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

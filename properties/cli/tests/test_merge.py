@@ -11,7 +11,6 @@ from rich.console import Console
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.shards import CannotJoin, join_shards
 from sdtps_ref.properties.cli.commands import merge, verify
-from sdtps_ref.properties.cli.stored import COMPATIBILITY, END
 from sdtps_ref.properties.kit.law import all_laws, select_laws
 from sdtps_ref.properties.reports.comparison import compare
 from sdtps_ref.properties.reports.comparison_report import comparison_markdown, print_comparison
@@ -164,25 +163,6 @@ def test_the_worst_verdict_is_the_exit_status(whole: Certificate, tmp_path: Path
     assert f"| `{law}` | passed | error |" in page.read_text() and "it &#124; fell" in page.read_text()
     assert [environment["verdict"] for environment in compared["environments"]] == ["certified", "refused"]
     assert row["differs"] and [result["status"] for result in row["results"]] == ["passed", "error"]
-
-
-def test_the_table_is_renewed_in_a_readme(whole: Certificate, tmp_path: Path, capsys) -> None:
-    """Between its markers, and nowhere else; a text without them is refused in one line."""
-    paths = [tmp_path / f"{torch}.json" for torch in ("2.4.1", "2.13.0")]
-    for path in paths:
-        path.write_text(record(on(whole, torch=path.stem)))
-    readme, bare = tmp_path / "README.md", tmp_path / "bare.md"
-    readme.write_text(f"before\n{COMPATIBILITY}\nold\n{END}\nafter\n")
-    bare.write_text("nothing\n")
-
-    renewed = merge([*map(str, paths), "--readme", str(readme)])
-    refused = merge([*map(str, paths), "--readme", str(bare)])
-
-    assert (renewed, refused) == (0, 2)
-    assert "in 2 environments" in readme.read_text()
-    assert "old" not in readme.read_text()
-    assert readme.read_text().startswith("before\n") and readme.read_text().endswith("after\n")
-    assert "a text without the markers" in capsys.readouterr().out
 
 
 def test_only_certificates_of_one_code_are_compared(whole: Certificate) -> None:

@@ -56,7 +56,7 @@ def test_works_without_this_tree(pytester: pytest.Pytester, tmp_path: Path) -> N
 QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 EXPECTING = """
 from sdtps_ref.properties import parametrize_with_laws
-from sdtps_ref.properties.expected import ExpectedFailure
+from sdtps_ref.properties.certificates.expected import ExpectedFailure
 from sdtps_ref.properties.selftest.planted.baseline import Plain
 
 class Hard(Plain):

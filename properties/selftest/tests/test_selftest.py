@@ -1,10 +1,7 @@
 """The laws on what was planted: each fault is refused by the law that names it, each right one is certified."""
 
-from pathlib import Path
-
 import pytest
 
-from properties.maintenance.kill_matrix import inserted
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
@@ -65,15 +62,3 @@ def test_faults_differ_from_plain_in_one_step() -> None:
     for name, planted in FAULTS.items():
         steps = [step for step in vars(planted) if callable(vars(planted)[step]) and hasattr(Plain, step)]
         assert len(steps) <= 2, name
-
-
-def test_readme_shows_the_matrix_as_it_is() -> None:
-    """README's kill matrix is what `sdtps selftest --readme README.md` would write."""
-    readme = Path(__file__).parents[1] / "README.md"
-    if not readme.is_file():
-        pytest.skip("an installed package has no README beside it")
-
-    text = readme.read_text(encoding="utf-8")
-
-    assert inserted(text) == text
-    assert "decision.forward_is_hard" in text

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from sdtps_ref.aggregation import Mask
 from sdtps_ref.branches import TwoBranchSDTPS
 from sdtps_ref.multimodal import MultiModalSDTPS
-from sdtps_ref.properties.reference_stages import Aggregation, MultiModal, Scorer, Stages, Weights
+from sdtps_ref.properties.reference.stages import Aggregation, MultiModal, Scorer, Stages, Weights
 from sdtps_ref.selection import TokenSparse
 
 

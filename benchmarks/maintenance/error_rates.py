@@ -29,7 +29,7 @@ from sdtps_ref.benchmarks.gate.rule.verdict import (
 from sdtps_ref.properties.signals.tail_bounds import clopper_pearson
 
 SLOWDOWNS = (0.0, 0.02, 0.03, 0.05, 0.10)
-BEGIN = "<!-- gate: written by `sdtps gate --calibrate --readme README.md` -->"
+BEGIN = "<!-- gate: written by `sdtps_ref.benchmarks.maintenance.calibration` -->"
 END = "<!-- end of the gate's figures -->"
 
 

@@ -314,10 +314,10 @@ def test_oracle_imports_no_torch() -> None:
     script = """
 import importlib.util, sys, types
 sys.modules["torch"] = None
-for package in ("sdtps_ref", "sdtps_ref.properties"):
+for package in ("sdtps_ref", "sdtps_ref.golden"):
     sys.modules[package] = types.ModuleType(package)
 for path in sys.argv[1:]:
-    name = "sdtps_ref.properties." + path.replace("\\\\", "/").rsplit("/", 1)[1][:-3]
+    name = "sdtps_ref.golden." + path.replace("\\\\", "/").rsplit("/", 1)[1][:-3]
     spec = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

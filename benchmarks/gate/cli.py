@@ -1,97 +1,90 @@
-"""The command `sdtps gate`: its options, and which of its forms was asked for."""
+"""The commands `sdtps gate compare`, which is also plain `sdtps gate`, and `sdtps gate counts`."""
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from sdtps_ref.benchmarks.gate.comparison import cells_of, compare, operands
-from sdtps_ref.benchmarks.gate.measuring.cells import chosen
+from sdtps_ref.benchmarks.gate.comparison import cells_of, compared, operands
+from sdtps_ref.benchmarks.gate.measuring.cells import CellOptions, chosen
 from sdtps_ref.benchmarks.gate.measuring.environment import environment
-from sdtps_ref.benchmarks.gate.measuring.revisions import ACCEPTED
-from sdtps_ref.benchmarks.gate.op_counts_command import STORE, clockless
-from sdtps_ref.benchmarks.gate.options import add_options, options_given
+from sdtps_ref.benchmarks.gate.measuring.revisions import ACCEPTED, DEFAULT_IMPLEMENTATION
+from sdtps_ref.benchmarks.gate.op_counts_report import STORE, compared_with_store, stored_anew
+from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, cells_given, options_given
 from sdtps_ref.benchmarks.gate.rule.report import print_verdicts, to_json
 from sdtps_ref.benchmarks.gate.rule.verdict import EXIT, overall
-from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.output_paths import check_writable
 from sdtps_ref.properties.targets.target import load
 
 
-def gate(arguments: list[str]) -> int:
+def compare(arguments: list[str]) -> int:
     """Did HEAD get slower than BASE?
 
-    Exit 0 not slower, 1 slower, 2 could not run, 3 inconclusive: a control failed, which is no pass.
+    Exit 0 not slower, 1 slower, 2 could not run, 3 inconclusive: a control failed, which is not a pass.
+    `sdtps gate counts` compares operator counts with a stored file instead, and needs no clock.
     """
-    options = _parser().parse_args(arguments)
-    console = Console(highlight=False, markup=False)
-    try:
-        check_writable(f"--json {options.json}", options.json)
-        if options.clockless:
-            return _clockless(options, console)
-        return _compare(options, console)
-    except SDTPSError as error:
-        print(f"sdtps gate: {error}", file=sys.stderr)
-        return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    summary, _, exits = (gate.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="sdtps gate", description=summary, epilog=" ".join(exits.split()))
+    if "--clockless" in arguments:
+        raise InvalidInput.given("--clockless", "sdtps gate counts TARGET")
+    parser = _parser("sdtps gate", compare.__doc__)
     parser.add_argument("base", nargs="?", metavar="BASE", help=ACCEPTED)
     parser.add_argument("head", nargs="?", metavar="HEAD", help="the same")
-    add_options(parser)
-    parser.add_argument(
-        "--clockless",
-        action="store_true",
-        help="instead: count operators, kernels, bytes and memory of BASE alone (default: the reference)",
-    )
-    parser.add_argument(
-        "--store", type=Path, default=STORE, metavar="FILE", help="of counts (default: the one of this package)"
-    )
-    parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    return parser
-
-
-def _clockless(options: argparse.Namespace, console: Console) -> int:
-    if options.head is not None:
-        raise InvalidInput.given(f"--clockless and HEAD {options.head!r}", "one target: it is held to stored counts")
-    check_writable(f"--store {options.store}", options.store)
-    target, asked = options.base or options.implementation, options_given(options)
-    implementation = load(target)
-    cells = chosen(
-        implementation,
-        implementation,
-        stages=asked.stages,
-        sizes=asked.sizes,
-        modes=asked.modes,
-        dtype=asked.dtype,
-        device=asked.device,
-    )
-    return clockless(implementation, target, cells, options.store, console, update=options.update)
-
-
-def _compare(options: argparse.Namespace, console: Console) -> int:
+    add_cells(parser)
+    add_measuring(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE")
+    options = parser.parse_args(arguments)
+    check_writable(f"--json {options.json}", options.json)
     if options.base is None or options.head is None:
         raise InvalidInput.given("no HEAD" if options.base else "no BASE and HEAD", f"two, each {ACCEPTED}")
     asked = options_given(options)
+    console = Console(highlight=False, markup=False)
     begun = time.monotonic()
     with operands(options.base, options.head, asked) as (base, head):
         cells = cells_of(base, head, asked)
-        surroundings = environment(asked.device, asked.threads)
+        measured_on = environment(asked.device, asked.threads)
         for name, side in (("BASE", base), ("HEAD", head)):
             console.print(f"{name}  {side.given}  ({side.meant})", soft_wrap=True)
-        console.print(Text("; ".join(f"{name} {value}" for name, value in surroundings.items()), style="dim"))
+        console.print(Text("; ".join(f"{name} {value}" for name, value in measured_on.items()), style="dim"))
         console.print()
-        verdicts = compare(base, head, cells, asked)
+        verdicts = compared(base, head, cells, asked)
     seconds = time.monotonic() - begun
     print_verdicts(console, verdicts, asked.rule, seconds)
     if options.json is not None:
-        record = to_json(base, head, verdicts, asked.rule, surroundings, seconds)
+        record = to_json(base, head, verdicts, asked.rule, measured_on, seconds)
         options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return EXIT[overall(verdicts)]
+
+
+def counts(arguments: list[str]) -> int:
+    """Count operators, kernels, bytes and peak memory of TARGET, and compare them with a stored file.
+
+    Counts are exact, so a busy machine without a GPU will do. Exit 0 no more than stored, 1 more, 2 could not run,
+    3 nothing is stored for these releases of torch and Python.
+    """
+    parser = _parser("sdtps gate counts", counts.__doc__)
+    parser.add_argument(
+        "target",
+        nargs="?",
+        default=DEFAULT_IMPLEMENTATION,
+        metavar="TARGET",
+        help="what `sdtps certify` takes (default: the reference)",
+    )
+    add_cells(parser)
+    parser.add_argument(
+        "--store", type=Path, default=STORE, metavar="FILE", help="stored counts (default: the file in this package)"
+    )
+    parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
+    options = parser.parse_args(arguments)
+    check_writable(f"--store {options.store}", options.store)
+    implementation = load(options.target)
+    cells = chosen(implementation, implementation, cells_given(options, CellOptions()))
+    act = stored_anew if options.update else compared_with_store
+    return act(implementation, options.target, cells, options.store, Console(highlight=False, markup=False))
+
+
+def _parser(prog: str, doc: str | None) -> argparse.ArgumentParser:
+    summary, _, rest = (doc or "").partition("\n\n")
+    return argparse.ArgumentParser(prog=prog, description=summary, epilog=" ".join(rest.split()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import TimeElapsedColumn
 
-from sdtps_ref.benchmarks.gate.measuring.cells import DEFAULT_MODES, DEFAULT_SIZES, Cell, chosen
+from sdtps_ref.benchmarks.gate.measuring.cells import Cell, CellOptions, chosen
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import loaded
 from sdtps_ref.benchmarks.gate.measuring.plan import SECONDS, Plan
 from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
@@ -20,14 +20,9 @@ from sdtps_ref.benchmarks.progress import bar
 
 
 @dataclass(frozen=True)
-class GateOptions:
-    """What is to be compared, and how; empty stages are all that both sides offer. seconds: a cell and process."""
+class GateOptions(CellOptions):
+    """What is compared, and how. seconds: of measuring, for each cell and process."""
 
-    stages: tuple[str, ...] = ()
-    sizes: tuple[str, ...] = DEFAULT_SIZES
-    modes: tuple[str, ...] = DEFAULT_MODES
-    dtype: str = "float32"
-    device: str = "cpu"
     seconds: float = SECONDS
     threads: int = 1
     implementation: str = DEFAULT_IMPLEMENTATION
@@ -49,13 +44,10 @@ def operands(base: str, head: str, asked: GateOptions) -> Iterator[tuple[Operand
 
 def cells_of(base: Operand, head: Operand, asked: GateOptions) -> tuple[Cell, ...]:
     """What can be compared. Loads both, to see which stages they offer. Raises SDTPSError."""
-    sides = [loaded(side).implementation for side in (base, head)]
-    return chosen(
-        *sides, stages=asked.stages, sizes=asked.sizes, modes=asked.modes, dtype=asked.dtype, device=asked.device
-    )
+    return chosen(loaded(base).implementation, loaded(head).implementation, asked)
 
 
-def compare(
+def compared(
     base: Operand,
     head: Operand,
     cells: Sequence[Cell],

@@ -13,7 +13,7 @@ import sdtps_ref
 from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, operands
 from sdtps_ref.benchmarks.gate.measuring.environment import environment
 from sdtps_ref.benchmarks.gate.measuring.plan import Plan
-from sdtps_ref.benchmarks.gate.options import add_options, check_positive, options_given
+from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, check_positive, options_given
 from sdtps_ref.benchmarks.gate.rule.verdict import COUNTS
 from sdtps_ref.benchmarks.maintenance import error_rates
 from sdtps_ref.benchmarks.maintenance.pool import measured_pool
@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
     """How often the gate is wrong, of BASE slowed by known parts. Exit 0, or 2 if it could not run."""
     parser = argparse.ArgumentParser(prog="calibration", description=main.__doc__)
     parser.add_argument("base", nargs="?", metavar="BASE", help="as `sdtps gate` takes it (default: this package)")
-    add_options(parser)
+    add_cells(parser)
+    add_measuring(parser)
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="of a calibration, 8 processes each")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="of its processes side by side (default: 1)")
     parser.add_argument("--pool", type=Path, metavar="FOLDER", help="keep what was measured there, and go on from it")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, compare, operands
+from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, compared, operands
 from sdtps_ref.benchmarks.gate.measuring.plan import Plan
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
-from sdtps_ref.benchmarks.gate.options import add_options, check_positive, options_given
+from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, check_positive, options_given
 from sdtps_ref.benchmarks.gate.rule.verdict import NOT_SLOWER, SLOWER, overall
 from sdtps_ref.benchmarks.maintenance import planted_revisions
 from sdtps_ref.errors import SDTPSError
@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> int:
     if it could not run."""
     parser = argparse.ArgumentParser(prog="rehearsal", description=(main.__doc__ or "").replace("%", "%%"))
     parser.add_argument("times", type=int, metavar="N", help="of each")
-    add_options(parser)
+    add_cells(parser)
+    add_measuring(parser)
     options = parser.parse_args(arguments)
     try:
         check_positive(options, times="1 or more")
@@ -55,7 +56,7 @@ def run_rehearsal(times: int, asked: GateOptions, console: Console) -> int:
                 here = replace(asked, repository=clone, rule=rule)
                 with operands(revisions.base, head, here) as (one, other):
                     cells = cells_of(one, other, here)
-                    verdicts = compare(one, other, cells, here)
+                    verdicts = compared(one, other, cells, here)
                 says = overall(verdicts)
                 right[name] += says == expected[name]
                 ratios = ", ".join(f"{verdict.head.percent:+.1f} %" for verdict in verdicts)

@@ -15,6 +15,17 @@ DEFAULT_MODES = ("forward", "forward+backward")
 
 
 @dataclass(frozen=True)
+class CellOptions:
+    """Which cells are compared. Empty stages: all that both sides offer."""
+
+    stages: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = DEFAULT_SIZES
+    modes: tuple[str, ...] = DEFAULT_MODES
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Cell:
     """What is compared at a time. dtype and device are torch's names."""
 
@@ -28,34 +39,35 @@ class Cell:
         return f"{self.stage} {self.mode} {self.size}"
 
 
-def chosen(
-    base: Any,
-    head: Any,
-    *,
-    stages: tuple[str, ...] = (),
-    sizes: tuple[str, ...] = DEFAULT_SIZES,
-    modes: tuple[str, ...] = DEFAULT_MODES,
-    dtype: str = "float32",
-    device: str = "cpu",
-) -> tuple[Cell, ...]:
-    """The cells that both implementations offer: of the stages asked for, or of all. Raises InvalidInput for none."""
-    for mode in modes:
+def chosen(base: Any, head: Any, asked: CellOptions | None = None) -> tuple[Cell, ...]:
+    """The cells that both implementations offer.
+
+    Args:
+        base: An implementation of the contract.
+        head: Another one.
+        asked: Stages, sizes, modes, dtype and device.
+
+    Raises:
+        InvalidInput: A stage or mode that is not there, or no cell at all.
+    """
+    asked = asked or CellOptions()
+    for mode in asked.modes:
         if mode not in MODES:
             raise InvalidInput.given(f"mode {mode!r}", ", ".join(MODES))
     offered = [
         stage for stage, method in STAGE_METHODS.items() if method in provided(base) and method in provided(head)
     ]
-    for stage in stages:
+    for stage in asked.stages:
         if stage not in offered:
             raise InvalidInput.given(f"stage {stage!r}", f"what both offer: {', '.join(offered) or 'nothing'}")
-    measured = [stage for stage in offered if not stages or stage in stages]
-    cells = tuple(
-        Cell(stage, size, mode, dtype, device)
-        for stage in measured
-        for name in sizes
+    cells = [
+        Cell(stage, size, mode, asked.dtype, asked.device)
+        for stage in offered
+        if not asked.stages or stage in asked.stages
+        for name in asked.sizes
         for size in sizes_named(name)
-        for mode in modes
-    )
+        for mode in asked.modes
+    ]
     if not cells:
         raise InvalidInput.given("implementations that share no stage", f"one or more of {', '.join(STAGE_METHODS)}")
     return tuple(dict.fromkeys(cells))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.gate.tests.simulated import Noise, process
+from sdtps_ref.benchmarks.commands import gate
 from sdtps_ref.benchmarks.gate import comparison
-from sdtps_ref.benchmarks.gate.cli import gate
 from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, Plan, head_name
@@ -64,11 +64,16 @@ def test_a_filler_finds_its_dose() -> None:
     assert fit([], lambda filler: 1.0)
 
 
-@pytest.mark.parametrize(("slowdown", "status"), [(0.0, 0), (0.06, 1)])
+@pytest.mark.parametrize(("command", "slowdown", "status"), [([], 0.0, 0), (["compare"], 0.06, 1)])
 def test_exit_status_and_record(
-    slowdown: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    slowdown: float,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The whole command on simulated processes: table, JSON and exit status agree."""
+    """The whole command on simulated processes, with its name and without: table, JSON and exit status agree."""
     rng = np.random.default_rng(0)
 
     def simulated(plan: Plan, announce: object) -> list[Measured]:
@@ -77,7 +82,7 @@ def test_exit_status_and_record(
     monkeypatch.setattr(comparison, "in_fresh_process", simulated)
     record = tmp_path / "gate.json"
 
-    returned = gate([TARGET, TARGET, "--stage", "pipeline", "--size", str(TINY), "--json", str(record)])
+    returned = gate([*command, TARGET, TARGET, "--stage", "pipeline", "--size", str(TINY), "--json", str(record)])
 
     written = json.loads(record.read_text())
     assert status == returned
@@ -98,7 +103,7 @@ def test_exit_status_and_record(
         ([TARGET, TARGET, "--size", "7x7"], "given size '7x7'"),
         ([TARGET, TARGET, "--json", "/no/such/folder/x"], "accepted: a file in a folder that exists"),
         ([TARGET, "no-such-revision"], "given 'no-such-revision'"),
-        (["--clockless", TARGET, TARGET], "accepted: one target"),
+        (["--clockless", TARGET], "given --clockless; accepted: sdtps gate counts TARGET"),
     ],
 )
 def test_what_cannot_run_is_said_in_one_line(

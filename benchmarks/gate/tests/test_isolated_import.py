@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sdtps_ref.selection
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell, chosen
+from sdtps_ref.benchmarks.gate.measuring.cells import Cell, CellOptions, chosen
 from sdtps_ref.benchmarks.gate.measuring.equivalence import Different, check_same
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import loaded
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand, resolve
@@ -254,6 +254,6 @@ def test_cells_are_what_both_offer(tmp_path: Path) -> None:
 
     assert {"pipeline"} == {cell.stage for cell in cells}
     with pytest.raises(InvalidInput, match="stage 'selection'; accepted: what both offer: pipeline"):
-        chosen(mine, reference, stages=("selection",))
+        chosen(mine, reference, CellOptions(stages=("selection",)))
     with pytest.raises(InvalidInput, match="share no stage"):
         chosen(mine, torch.nn.Identity())

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdtps_ref.benchmarks.gate import baselines, op_counts_command
-from sdtps_ref.benchmarks.gate.cli import gate
+from sdtps_ref.benchmarks.commands import gate
+from sdtps_ref.benchmarks.gate import baselines, op_counts_report
 from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.op_counts import Counted, counted, kernel_count
-from sdtps_ref.benchmarks.gate.op_counts_command import STORE
+from sdtps_ref.benchmarks.gate.op_counts_report import STORE
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.properties.reference import log_mask
 
@@ -71,13 +71,13 @@ def test_one_more_of_anything_is_seen(change: dict[str, object], line: str) -> N
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty store, and counting without a compiler."""
-    monkeypatch.setattr(op_counts_command, "counted", lambda made, cell: counted(made, cell, kernels=False))
+    monkeypatch.setattr(op_counts_report, "counted", lambda made, cell: counted(made, cell, kernels=False))
     return tmp_path / "counts.json"
 
 
 def test_the_command_stores_compares_and_complains(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing stored 3, stored 0, as stored 0, less stored than there is 1; another torch is 3 again."""
-    asked = ["--clockless", "--stage", "aggregation", "--size", str(TINY), "--store", str(store)]
+    asked = ["counts", "--stage", "aggregation", "--size", str(TINY), "--store", str(store)]
 
     statuses = [gate(asked), gate([*asked, "--update"]), gate(asked)]
     known = json.loads(store.read_text())
@@ -96,7 +96,7 @@ def test_the_command_stores_compares_and_complains(store: Path, capsys: pytest.C
 
 
 def test_the_reference_counts_as_stored() -> None:
-    """The file in this package is what `sdtps gate --clockless --update` would write, for releases that it knows."""
+    """The file in this package is what `sdtps gate counts --update` would write, for releases that it knows."""
     known = baselines.read(STORE)[DEFAULT_IMPLEMENTATION].get(baselines.releases_here())
     if known is None:
         pytest.skip(f"no counts are stored for {baselines.releases_here()}")

@@ -1,4 +1,4 @@
-"""`sdtps gate --clockless`: count, and hold the counts to a stored file."""
+"""What `sdtps gate counts` does: count, store, compare and print."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,35 @@ STORE = Path(__file__).with_name("counts.json")
 HEADINGS = ("operators", "kernels", "bytes", "over least", "peak")
 
 
-def clockless(
-    implementation: Any, target: str, cells: Sequence[Cell], store: Path, console: Console, *, update: bool
-) -> int:
-    """Exit 0 no more than stored, or stored now; 1 more; 3 nothing to compare with. Raises SDTPSError."""
+def stored_anew(implementation: Any, target: str, cells: Sequence[Cell], store: Path, console: Console) -> int:
+    """Count, and replace what `store` has of these cells.
+
+    Args:
+        implementation: What is counted.
+        target: Its name in the store.
+        cells: Stages, sizes and modes.
+        store: The file; it is created if need be.
+        console: Where the table goes.
+
+    Returns:
+        Exit status 0. Raises SDTPSError.
+    """
     known = baselines.read(store)
-    seen: dict[str, Counted] = {}
-    for cell in track(cells, "counting", console=console, transient=True):
-        seen[_key(cell)] = counted(implementation, cell)
-    if update:
-        baselines.write(store, baselines.updated(known, target, seen))
-        _print(console, seen, {name: Text("stored", style="green") for name in seen})
-        console.print(f"\n{len(seen)} cells of {target} stored in {store} for {baselines.releases_here()}")
-        return 0
+    seen = _counted(implementation, cells, console)
+    baselines.write(store, baselines.updated(known, target, seen))
+    _print(console, seen, {name: Text("stored", style="green") for name in seen})
+    console.print(f"\n{len(seen)} cells of {target} stored in {store} for {baselines.releases_here()}")
+    return 0
+
+
+def compared_with_store(implementation: Any, target: str, cells: Sequence[Cell], store: Path, console: Console) -> int:
+    """Count, and compare with what `store` has. Arguments as for `stored_anew`.
+
+    Returns:
+        Exit status: 0 no more than stored, 1 more, 3 nothing to compare with. Raises SDTPSError.
+    """
+    known = baselines.read(store)
+    seen = _counted(implementation, cells, console)
     try:
         owed = baselines.owed(known, target, list(seen))
     except baselines.NotComparable as error:
@@ -37,6 +53,12 @@ def clockless(
         console.print(Text(f"\nNOT COMPARED: {error}", style="yellow"), soft_wrap=True)
         return 3
     return _compared(console, seen, owed)
+
+
+def _counted(implementation: Any, cells: Sequence[Cell], console: Console) -> dict[str, Counted]:
+    return {
+        _key(cell): counted(implementation, cell) for cell in track(cells, "counting", console=console, transient=True)
+    }
 
 
 def _compared(console: Console, seen: dict[str, Counted], owed: dict[str, dict[str, Any]]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 METHODS = ("selector", "aggregator", "pipeline", "multimodal", "model")
+CALL = "call"  # not for people to write: what is derived from one call of their own module has it
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,4 @@ class Implementation(Protocol):
 
 def provided(implementation: object) -> tuple[str, ...]:
     """The contract's methods that `implementation` has, in the contract's order."""
-    return tuple(method for method in METHODS if callable(getattr(implementation, method, None)))
+    return tuple(method for method in (*METHODS, CALL) if callable(getattr(implementation, method, None)))

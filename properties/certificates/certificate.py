@@ -5,8 +5,10 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.expected import ExpectedFailure
 from sdtps_ref.properties.kit.case import CLASSES, Case
+from sdtps_ref.properties.kit.source_line import SourceLine
 
 SCHEMA_VERSION = "1"  # of the record, reports/certificate.schema.json
 Status = Literal["passed", "failed", "xfailed", "xpassed", "skipped", "blocked", "error"]
@@ -19,7 +21,8 @@ class Failure:
 
     reproduced: whether that program was run and showed it; None where it was not run. raised: the class
     of what the implementation raised, empty where it broke a law instead. judges: whether the program
-    can tell by itself that what it shows is wrong.
+    can tell by itself that what it shows is wrong. where: the user's line, effect: what it does to training, and
+    fix: the line of code that mends it, where they are known.
     """
 
     message: str
@@ -29,15 +32,20 @@ class Failure:
     raised: str = ""
     judges: bool = True
     traceback: str = ""
+    where: SourceLine | None = None
+    effect: str = ""
+    fix: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self) | {"case": self.case.to_json(), "at": str(self.case)}
+        where = None if self.where is None else self.where.to_json()
+        return asdict(self) | {"case": self.case.to_json(), "at": str(self.case), "where": where}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Failure":
         """The failure that `to_json` wrote."""
-        return cls(**_fields(cls, data) | {"case": Case.from_json(data["case"])})
+        where = data["where"] and SourceLine.from_json(data["where"])
+        return cls(**_fields(cls, data) | {"case": Case.from_json(data["case"]), "where": where})
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,12 @@ class Certificate:
     environment: dict[str, Any]
     laws: tuple[LawResult, ...]
     seconds: float = 0.0
+    causes: tuple[Cause, ...] = ()  # the one that matters most first
+
+    @property
+    def training(self) -> str:
+        """Why it will not train well, in a few words; empty where nothing speaks against it."""
+        return next((cause.training for cause in self.causes if cause.training), "")
 
     @property
     def verdict(self) -> Verdict:
@@ -126,7 +140,7 @@ class Certificate:
         if self.verdict != "certified" or self.environment["laws"] != "all" or self.environment["shard"]:
             return None
         measured = set(self.implementation["methods"])
-        if "selector" not in measured:
+        if not measured & {"selector", "call"}:
             return None
         if not {"aggregator", "pipeline"} <= measured:
             level = "selection"
@@ -165,6 +179,8 @@ class Certificate:
             "implementation": self.implementation,
             "environment": self.environment,
             "diagnosis": self.diagnosis,
+            "training": self.training,
+            "causes": [cause.to_json() for cause in self.causes],
             "laws": [result.to_json() for result in self.laws],
             "tried": sorted(self.tried),
             "not_tried": sorted(CLASSES - self.tried),
@@ -175,7 +191,8 @@ class Certificate:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Certificate":
         """The certificate that `to_json` wrote."""
-        return cls(**_fields(cls, data) | {"laws": tuple(map(LawResult.from_json, data["laws"]))})
+        laws, causes = map(LawResult.from_json, data["laws"]), map(Cause.from_json, data["causes"])
+        return cls(**_fields(cls, data) | {"laws": tuple(laws), "causes": tuple(causes)})
 
 
 def _fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:

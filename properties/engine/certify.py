@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import GivenExpected
+from sdtps_ref.properties.engine.causes import causes_of
 from sdtps_ref.properties.engine.environment import environment
 from sdtps_ref.properties.engine.example_database import GivenDatabase
 from sdtps_ref.properties.engine.expectations import held_against
@@ -100,6 +101,7 @@ def certificate_of(
         environment=environment(settings, runners[0].isolation),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
+        causes=causes_of(results.values()),
     )
 
 

@@ -174,6 +174,7 @@ class LawRun:
 
 def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
     check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
+    told = fault if isinstance(fault, Violation) else Violation("")
     original = fault.original if isinstance(fault, SubjectError) else fault
     if isinstance(fault, SubjectError):
         raised = type(original).__name__
@@ -184,4 +185,7 @@ def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
         raised=raised,
         judges=check is not None or bool(raised),
         traceback="".join(traceback.format_exception(original)),
+        where=told.where,
+        effect=told.effect,
+        fix=told.fix,
     )

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.targets.adapters import Adapted, adapt
-from sdtps_ref.properties.targets.adapters.signatures import SIGNATURES, Recognised, recognise_class
+from sdtps_ref.properties.targets.adapters.signatures import Recognised, recognise_class
 from sdtps_ref.properties.targets.discovery import offered
-from sdtps_ref.properties.targets.loading import ACCEPTED, REFERENCE, TargetError, attribute_of, load_module, offers
+from sdtps_ref.properties.targets.from_call import FromCall, from_example, from_file
+from sdtps_ref.properties.targets.loading import ACCEPTED, REFERENCE, TargetError, attribute_of, load_module
 
 __all__ = ["ACCEPTED", "REFERENCE", "Target", "TargetError", "describe", "load", "loader", "resolve"]
 
@@ -43,9 +46,9 @@ def resolve(target: str) -> Target:
     entry = offered().get(target)
     place, attribute = (entry.module, entry.attr) if entry else _parted(target)
     module = load_module(place, target)
-    implementation = _found(module, attribute, place, target) if attribute else _adapted(module, target)
+    implementation = _found(module, attribute, place, target) if attribute else _of_file(module, target)
     found = [f"{target} is offered by the installed {entry.dist.name} as {entry.value}"] if entry and entry.dist else []
-    if isinstance(implementation, Adapted):
+    if isinstance(implementation, (Adapted, FromCall)):
         return Target(implementation, (*found, *implementation.found), tuple(implementation.notes))
     return Target(implementation, tuple(found))
 
@@ -79,7 +82,7 @@ def describe(implementation: Any, target: str | None) -> dict[str, Any]:
     """Name, target, the sha256 of the file that the implementation was read from; what an adapter did, if one did."""
     name = getattr(implementation, "name", None)
     module = sys.modules.get(type(implementation).__module__)
-    adapted = isinstance(implementation, Adapted)
+    adapted = isinstance(implementation, (Adapted, FromCall))
     path = Path((implementation.source if adapted else getattr(module, "__file__", None)) or "")
     source = path.read_bytes() if path.is_file() else b""
     return {
@@ -104,14 +107,18 @@ def _parted(target: str) -> tuple[str, str]:
 def _found(module: ModuleType, attribute: str, place: str, target: str) -> Any:
     found = attribute_of(module, attribute, place)
     if _is_published(found):
-        return adapt(found)[0]
-    why = recognise_class(found) if isinstance(found, type) else ""
+        return _with_call(adapt(found)[0], module, attribute)
+    if isinstance(found, type) and issubclass(found, nn.Module) and not provided(found):
+        return from_file(module, target, attribute)
     if isinstance(found, type) or not provided(found):
-        found = _made(found, target)
+        made = _made(found, target)
+        if not provided(made) and made is not found and (isinstance(made, tuple) or callable(made)):
+            return from_example(module, found)
+        found = made
     if not provided(found):
         raise TargetError(
-            f"{target} is {type(found).__name__} with none of the contract's methods; "
-            f"accepted: an object with one or more of {', '.join(METHODS)}{'; ' * bool(why)}{why}"
+            f"{target} is {type(found).__name__} with none of the contract's methods; accepted: an object with one or "
+            f"more of {', '.join(METHODS)}, a torch module's class, or a function that returns (module, args)"
         )
     return found
 
@@ -120,14 +127,24 @@ def _is_published(found: Any) -> bool:
     return isinstance(found, type) and not provided(found) and isinstance(recognise_class(found), Recognised)
 
 
-def _adapted(module: ModuleType, target: str) -> Adapted:
-    adapted, notes = adapt(module)
+def _of_file(module: ModuleType, target: str) -> Any:
+    """A file's implementation: known by one call, and through the contract too where its signatures are published."""
+    adapted, _ = adapt(module)
     if adapted is None or not provided(adapted):
-        said = "; ".join(notes if adapted is None else adapted.notes) or "it has no class of a published signature"
-        raise TargetError(
-            f"{target}: {said}; accepted: {'; '.join(map(str, SIGNATURES))}; or {target}:attribute, of which it offers "
-            f"{offers(module)}; `sdtps init` writes an adapter to start from"
-        )
+        return from_file(module, target)
+    return _with_call(adapted, module, None)
+
+
+def _with_call(adapted: Adapted | None, module: ModuleType, only: str | None) -> Any:
+    """The adapted classes, with one call of the outermost of them that chooses tokens."""
+    assert adapted is not None
+    try:
+        watched = from_file(module, str(module.__name__), only)
+    except TargetError:
+        return adapted
+    adapted.call = watched.call  # type: ignore[attr-defined]
+    adapted.found[:0] = watched.found
+    adapted.notes[:0] = watched.notes
     return adapted
 
 

@@ -1,0 +1,150 @@
+"""D in the user's own call: hard forward, and backward that of its soft mask."""
+
+from __future__ import annotations
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.alignment import misaligned
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.sites import Site
+
+
+@law(needs="call", domain=CALL)
+def decision_is_hard(probe: Probe) -> None:
+    """D = hard_mask + (soft_mask - stop_gradient(soft_mask)): forward, every entry is exactly 0 or 1.
+
+    Why: what is off by rounding is multiplied by whatever masks the logits: by 1e10 it moves a logit by hundreds, and
+    dropped tokens leak into the pooled ones.
+    Breaks when: the sum is written without parentheses, `hard + soft - soft.detach()`: Python adds from the left.
+    Remedy: `hard + (soft - soft.detach())`.
+    """
+    _, sites = decided(probe)
+    for site in sites:
+        value = site.decision.detach()  # type: ignore[union-attr]
+        off = (value - value.round()).abs()
+        if off.any():
+            raise Violation(
+                f"D is not exactly 0 or 1 in {int((off > 0).sum())} of {off.numel()} entries: off by {off.max():.2g}",
+                where=site.decision_call.place,  # type: ignore[union-attr]
+                effect="what masks the logits multiplies the error: dropped tokens leak into the pooled ones",
+                fix="decision = hard + (soft - soft.detach())",
+            )
+
+
+@law(needs="call", depends="call.decision_is_hard", domain=CALL)
+def backward_stays_in_its_sample(probe: Probe) -> None:
+    """dD[b]/d score[b'] = 0 for two samples b and b': the soft mask is taken over the tokens of one sample.
+
+    Why: a softmax over the batch has the right shape and a finite loss, and trains every sample by others' scores.
+    Breaks when: the softmax is taken over dim=0, or statistics of the score over the whole batch.
+    Remedy: `softmax(score / tau, dim=-1)` for a score B N.
+    """
+    passes = passes_of(probe)
+    reading, sites = decided(probe)
+    for site in sites:
+        leak = passes.mask(site).leak
+        if leak > 1e-3:
+            raise Violation(
+                f"D's gradient crosses samples: {leak:.0%} of that of the first sample's D goes to the others' scores",
+                where=_soft_line(reading, site),
+                effect="every sample is trained by the scores of the others in its batch",
+                fix="soft = torch.softmax(score / tau, dim=-1)",
+            )
+
+
+@law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)
+def keeps_the_highest(probe: Probe) -> None:
+    """A token whose score is raised is not kept less: D's gradient and the choice point the same way.
+
+    Why: a gradient that says "raise this score to keep this token", where raising it drops the token, trains the
+    selection backwards.
+    Breaks when: the ranking is ascending, the comparison is turned, or D's soft mask is that of the negated score.
+    Remedy: rank in descending order, and make the soft mask of the score as it is ranked.
+    """
+    passes = passes_of(probe)
+    _, sites = decided(probe)
+    for site in sites:
+        mask = passes.mask(site)
+        kept = site.decision.detach() > 0.5  # type: ignore[union-attr]
+        score = site.ranked.detach()
+        if site.kind != "ranking" or kept.shape != score.shape or mask.kind not in ("softmax", "elementwise"):
+            continue
+        lowest = all(
+            bool(k.any() and (~k).any() and s[k].max() <= s[~k].min() and s[k].max() < s[~k].max())
+            for k, s in zip(kept, score, strict=True)
+        )
+        highest = all(
+            bool(not k.any() or k.all() or s[k].min() >= s[~k].max()) for k, s in zip(kept, score, strict=True)
+        )
+        if (lowest and mask.own_sign > 0.5) or (highest and mask.own_sign < 0.5):
+            raise Violation(
+                "the tokens with the lowest scores are kept, while D's gradient says that a higher score keeps a token"
+                if lowest else "the tokens with the highest scores are kept, while D's gradient says the opposite",
+                where=site.place,
+                effect="the selection is trained backwards",
+                fix="rank in descending order: score.topk(k).indices",
+            )  # fmt: skip
+
+
+def _soft_line(reading: Reading, site: Site) -> SourceLine | None:
+    graph = reading.graph
+    assert site.decision_call is not None
+    for number in graph.ancestors(site.decision_call.number):
+        call = reading.watched.calls[number]
+        after = site.score_call is None or graph.depends(number, site.score_call.number)
+        if call.name in ("softmax", "sigmoid", "log_softmax", "gumbel_softmax") and after:
+            return call.place
+    return site.decision_call.place
+
+
+@law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)
+def temperature_divides(probe: Probe) -> None:
+    """D's Jacobian is (diag p - p p') / tau for the tau that the module holds.
+
+    Why: multiplied instead of divided, a lower temperature makes the soft mask softer, and annealing runs backwards.
+    Breaks when: the score is multiplied by tau, or tau is not passed on.
+    Remedy: `softmax((score + noise) / tau, dim=-1)`.
+    """
+    passes = passes_of(probe)
+    reading, sites = decided(probe)
+    held = sorted({round(tau, 6) for tau in passes.temperatures()})
+    for site in sites:
+        mask = passes.mask(site)
+        if mask.kind != "softmax" or len(held) != 1 or abs(held[0] - 1) < 0.02:
+            continue
+        probe.findings["tau"] = 1 / mask.rate
+        if abs(mask.rate / held[0] - 1) < 1e-2 and abs(mask.rate * held[0] - 1) > 1e-2:
+            raise Violation(
+                f"the score is multiplied by the temperature {held[0]:g}, and should be divided by it",
+                where=_soft_line(reading, site),
+                effect="a lower temperature makes the soft mask softer: annealing runs backwards",
+                fix="soft = torch.softmax((score + noise) / tau, dim=-1)",
+            )
+
+
+@law(needs="call", depends="call.decision_is_hard", domain=CALL)
+def decision_meets_its_tokens(probe: Probe) -> None:
+    """Where a kept token's D[n] is made 0, the output stops depending on that very token, and on no other.
+
+    Why: D in another order than the tokens gives each token's gradient to another one's score, in the right shape.
+    Breaks when: D is gathered by sorted indices and the tokens by ranked ones, or one modality's D masks another's.
+    Remedy: gather tokens and D by the same indices of the same site.
+    """
+    _, sites = decided(probe)
+    reading = passes_of(probe).reading()
+    for site in sites:
+        _expect_aligned(reading, site)
+
+
+def _expect_aligned(reading: Reading, site: Site) -> None:
+    said = misaligned(reading, site)
+    if said is not None:
+        raise Violation(
+            said[0],
+            where=said[1],
+            effect="each score is trained by what another token does",
+            fix="gather D and the tokens by the same indices: decision.gather(1, keep), in the order of keep",
+        )

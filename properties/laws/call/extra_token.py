@@ -1,0 +1,61 @@
+"""The token that is appended for what was dropped, in the user's own call."""
+
+from __future__ import annotations
+
+import torch
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.sites import Site
+
+
+@law(needs="call", level="SHOULD", depends="call.decision_is_hard", domain=CALL)
+def extra_token_is_of_the_dropped(probe: Probe) -> None:
+    """The token that is appended after the slots is softmax(score of the dropped tokens) @ the dropped tokens.
+
+    Why: it is there for what the slots cannot see. Made of the kept tokens it repeats them, and what was dropped is
+    lost.
+    Breaks when: the indices of the kept tokens are used where those of the others are meant.
+    Remedy: `order[:, keep:]`, the ranks that were not kept, for scores and tokens alike.
+    """
+    reading, sites = decided(probe)
+    for site in sites:
+        call = _summary_of_kept(reading, site)
+        if call is not None:
+            raise Violation(
+                "the extra token is made of the kept tokens, which the slots hold already, and not of the dropped ones",
+                where=call.place,
+                effect="what was dropped is lost, and the kept tokens count twice",
+                fix="gather scores and tokens of the extra token at the dropped positions: order[:, keep:]",
+            )
+
+
+def _summary_of_kept(reading: Reading, site: Site) -> Call | None:
+    """The softmax over the kept tokens' scores whose token is appended to slots that D pools."""
+    graph, calls = reading.graph, reading.watched.calls
+    if site.score_call is None or site.decision_call is None or site.decision is None or site.score.dim() != 2:
+        return None
+    kept = site.score.detach()[0][site.decision.detach()[0] > 0.5]
+    for number in graph.descendants(site.score_call.number):
+        call = calls[number]
+        if call.name != "softmax" or graph.depends(number, site.decision_call.number):
+            continue
+        given = call.read[0].detach()
+        if given.dim() != 2 or given.shape[-1] != len(kept) or not torch.isin(given[0], kept).all():
+            continue
+        if any(_appends(reading, calls[n], number, site.decision_call.number) for n in graph.descendants(number)):
+            return call
+    return None
+
+
+def _appends(reading: Reading, call: Call, summary: int, decision: int) -> bool:
+    """Whether the call joins something made of the summary, and not of D, to something made of D."""
+    if call.name not in ("cat", "concat", "concatenate") or not call.inputs:
+        return False
+    graph = reading.graph
+    alone = [n for n in call.inputs if graph.depends(n, summary) and not graph.depends(n, decision)]
+    return bool(alone) and any(graph.depends(n, decision) for n in call.inputs)

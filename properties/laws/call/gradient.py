@@ -1,0 +1,143 @@
+"""What reaches the score in a training step of the user's own module."""
+
+from __future__ import annotations
+
+import torch
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.passes import Passes
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.roads import (
+    has_own_backward,
+    kept_scores_moved,
+    makes_hard_mask,
+    moved,
+    moved_elsewhere,
+    returned_with_gradient,
+    where_it_ends,
+    where_lost,
+    where_pooled_without,
+)
+from sdtps_ref.properties.watching.sites import Site
+
+NEVER = "the score is never trained: the selection stays what it was at initialisation"
+STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"
+
+
+@law(needs="call", domain=CALL)
+def gradient_reaches_score(probe: Probe) -> None:
+    """d(output)/d(score) is there, through D where there is one, and moves what serves the score alone.
+
+    Why: without it the loss still falls, since the rest of the model learns, and the selection stays what it was at
+    initialisation.
+    Breaks when: the score is made under no_grad or detached, the choice is turned into indices or booleans and
+    nothing soft is kept, D is computed and not passed on, or D is detached before it is used.
+    Remedy: D = hard + (soft - soft.detach()), and use D, not its indices, where tokens are pooled.
+    """
+    passes = passes_of(probe)
+    reading = passes.reading()
+    for site in reading.sites:
+        if site.keeps_all or site.kind == "given" or not (reading.outputs or reading.returns_decision):
+            continue
+        if site.decision is None:
+            _expect_a_gradient(passes, reading, site)
+        elif not site.score_is_behind:
+            _refuse_other_score(passes, reading, site)
+        else:
+            _expect_decision_in_use(passes, reading, site)
+
+
+def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> None:
+    assert site.decision_call is not None
+    pooled = where_pooled_without(reading, site)
+    if moved(reading, site.decision) or (returned_with_gradient(reading, site) and pooled is None):
+        return
+    if kept_scores_moved(reading, site) and pooled is None:
+        return  # the score weighs the kept tokens by another road
+    own = passes.names(_untrained(reading, site))
+    if returned_with_gradient(reading, site):
+        what = (
+            "tokens are pooled without D, which is only returned: no gradient leads from the pooled tokens to the score"
+        )
+    else:
+        ends = where_it_ends(reading, site.decision_call)
+        pooled = ends or pooled
+        what = "D's gradient ends here" if ends else "tokens are pooled without D, which is computed and not handed on"
+        what += f": no gradient leads from the output to the score{_named(own)}"
+    fix = "pass D on to where the tokens are pooled, with its gradient"
+    raise Violation(what, where=pooled or site.decision_call.place, effect=NEVER, fix=fix)
+
+
+def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
+    """Without D. Pruning by what is trained elsewhere is right; see `choice_is_trained` for what serves the choice."""
+    if moved(reading, site.score) or has_own_backward(reading, site):
+        return
+    own = passes.names(_untrained(reading, site))
+    if own:
+        what = f"the choice carries no gradient: none leads from the output to the score{_named(own)}"
+        raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+    if makes_hard_mask(reading, site) and not moved_elsewhere(reading, site):
+        what = "the choice is a hard mask without a gradient: none leads from the output to the score"
+        raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+
+
+def _refuse_other_score(passes: Passes, reading: Reading, site: Site) -> None:
+    place: SourceLine | None = where_lost(reading, site)
+    if place == site.place and site.decision_call is not None:
+        place = site.decision_call.place
+    own = _named(passes.names(_untrained(reading, site)))
+    raise Violation(
+        f"D's gradient does not lead to the score that the tokens are ranked by{own}",
+        where=place,
+        effect="what is trained is not what chooses: the selection does not follow its gradient",
+        fix="make the soft mask of the very score that is ranked, and do not detach it",
+    )
+
+
+def _untrained(reading: Reading, site: Site) -> list[torch.Tensor]:
+    return [t for t in reading.upstream(site.score_call, site.score) if reading.gradient(t) is None]
+
+
+def _named(own: list[str]) -> str:
+    if not own:
+        return ""
+    shown = ", ".join(own[:2]) + (f" and {len(own) - 2} more" if len(own) > 2 else "")
+    return f" ({shown} get{'s' if len(own) == 1 else ''} none)"
+
+
+@law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)
+def choice_is_trained(probe: Probe) -> None:
+    """What is kept is decided by something that the loss can move: d(output)/d(score) at the kept tokens.
+
+    Why: tokens can be pruned by what is trained for something else, such as attention. But a score whose gradient was
+    cut, or that only the dropped tokens' summary moves, is not trained to choose.
+    Breaks when: relevance is computed under no_grad, or D is left out and an extra token is the only road.
+    Remedy: D = hard + (soft - soft.detach()), used where the tokens are pooled; or nothing, where it is meant.
+    """
+    passes = passes_of(probe)
+    reading = passes.reading()
+    for site in reading.sites:
+        if site.decision is not None or site.kind == "given" or site.keeps_all or not reading.outputs:
+            continue
+        if has_own_backward(reading, site):
+            continue
+        if not moved(reading, site.score):
+            cut = bool(reading.upstream(site.score_call, site.score)) and not site.score.requires_grad
+            if (cut and makes_hard_mask(reading, site)) or passes.returns_score(reading, site):
+                raise Violation(
+                    "tokens are chosen by a score whose gradient is cut here: the choice is not trained",
+                    where=where_lost(reading, site),
+                    effect="what is kept follows from what else is trained, never from the loss",
+                    fix=STRAIGHT_THROUGH + "; or nothing, if that is meant",
+                )
+        elif not kept_scores_moved(reading, site) and not moved_elsewhere(reading, site):
+            raise Violation(
+                "no gradient reaches the scores of the kept tokens: the score is trained by the dropped ones alone",
+                where=where_lost(reading, site),
+                effect="the score learns how to weigh what was dropped, and not what to keep",
+                fix=STRAIGHT_THROUGH,
+            )

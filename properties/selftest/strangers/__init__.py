@@ -1,0 +1,200 @@
+"""Modules in shapes that people really write, half of them with one fault each; each is judged by one call."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A module of this folder. what: in a sentence. law: what must refuse a wrong one, of stage `call`; None if right.
+
+    at: the source text of the lines that are at fault; naming any of them is right.
+    """
+
+    name: str
+    what: str
+    law: str | None = None
+    at: tuple[str, ...] = ()
+
+
+RIGHT = (
+    Stranger(
+        "caption_pooler",
+        "Two texts, published pooling with log D as mask; noise is drawn in eval too, where it changes nothing.",
+    ),
+    Stranger("grounded_resampler", "Keyword arguments only, dictionary out, published pooling with a log mask."),
+    Stranger(
+        "camera_trio",
+        "Three modalities, a tuple of M + 1 tokens each, log mask and an extra token from the dropped ones.",
+    ),
+    Stranger(
+        "policy_vit",
+        "Two-class Gumbel policy, attention softmax multiplied by D, class token always kept, gathered top-K in eval.",
+    ),
+    Stranger("image_pruner", "N from the image size, dataclass config, tokens times D and then gathered."),
+    Stranger("curriculum_pruning", "K from a schedule by epoch, tokens times D with N kept, hard D in eval."),
+    Stranger("sigmoid_gate", "Sigmoid gates against one half, straight-through, K not fixed."),
+    Stranger(
+        "masked_heads", "D as an attention mask over N keys, several heads, projected values, dropout on the weights."
+    ),
+    Stranger("weighted_pool", "D on the weights after the softmax, renormalised; sort in place of topk."),
+    Stranger("frame_picker", "Functions only, einsum, D gathered by a one-hot."),
+    Stranger("document_reader", "Five levels deep, two sites in a call, log mask, pooled tokens serve as keys."),
+    Stranger(
+        "audio_frames", "Threshold at the K-th value, channels first, learned temperature, tokens times D with N kept."
+    ),
+    Stranger("scripted_relevance", "The likeness that is the score is a torch.jit.script function; log mask."),
+    Stranger(
+        "switchable_select",
+        "use_gumbel=False by default: no gradient reaches the score until it is switched on; right when on.",
+    ),
+    Stranger(
+        "perturbed_topk",
+        "Hard top-K forward, perturbed top-K estimate backward, by an autograd Function; hard D in eval.",
+    ),
+    Stranger(
+        "counted_router", "Batch norm in the score network, buffers that count calls, tokens times D with N kept."
+    ),
+    Stranger(
+        "lazy_selector",
+        "Lazily made parameters, class attributes as configuration, a NamedTuple out, sort in place of topk.",
+    ),
+    Stranger(
+        "report_retrieval",
+        "Text lengths as a list, SimpleNamespace configuration, extra token from the dropped ones, a similarity out.",
+    ),
+)
+WRONG = (
+    Stranger(
+        "phrase_pooler",
+        "The mask multiplies the gradient of the score by 1e10.",
+        "gain_is_about_one",
+        ("weight = weight - (1 - keep_policy.unsqueeze(1)) * 1e10",),
+    ),
+    Stranger(
+        "query_attention",
+        "The attention mask multiplies the gradient of the score by 1e4.",
+        "gain_is_about_one",
+        ("logits = logits + (mask - 1.0)[:, None, None, :] * 1e4",),
+    ),
+    Stranger(
+        "pruned_encoder",
+        "The score is detached before D is made, so its network is never trained.",
+        "gradient_reaches_score",
+        ("score = self.rate(patches).squeeze(-1).detach()",),
+    ),
+    Stranger(
+        "page_ranker",
+        "The score is computed under no_grad, so its network is never trained.",
+        "gradient_reaches_score",
+        ("with torch.no_grad():", "score = self.score(words)"),
+    ),
+    Stranger(
+        "patch_filter",
+        "D is turned into a boolean, which carries no gradient, and then forgotten.",
+        "gradient_reaches_score",
+        ("keep = mask > 0.5", "x = x[keep].view(x.size(0), self.num_keep, x.size(2))"),
+    ),
+    Stranger(
+        "scene_tokens",
+        "D is not given to the pooling; only the background token's weak gradient reaches the score.",
+        "gradient_reaches_score",
+        ("tokens = torch.cat([self.pool(objects), background], dim=1)",),
+    ),
+    Stranger(
+        "event_masker",
+        "The mask is a scatter of ones without a soft part, so its score is never trained.",
+        "gradient_reaches_score",
+        ("mask.scatter_(1, index, 1.0)", "return mask"),
+    ),
+    Stranger(
+        "sorted_pool",
+        "Evaluated from left to right D is a rounding error below one, and the integer made of it drops those members.",
+        "decision_is_hard",
+        ("return hard + soft - soft.detach()",),
+    ),
+    Stranger(
+        "hinted_reader",
+        "The soft mask is a softmax over the batch in place of the tokens.",
+        "backward_stays_in_its_sample",
+        ("soft = torch.softmax(logits / self.tau, dim=0)",),
+    ),
+    Stranger(
+        "radiology_words",
+        "One row of noise is drawn and serves every sample of the batch.",
+        "noise_is_fresh",
+        ("uniform = torch.rand(score.size(1), dtype=score.dtype, device=score.device)",),
+    ),
+    Stranger(
+        "annealed_sampler",
+        "The score is disturbed in eval mode too, so the same input is ranked differently from call to call.",
+        "eval_is_deterministic",
+        ("score = score + self.sigma * torch.randn_like(score)",),
+    ),
+    Stranger(
+        "spatial_order",
+        "D is gathered by rank and the tokens in reading order, so each token answers for another one's score.",
+        "decision_meets_its_tokens",
+        ("trust = torch.take_along_dim(decision, best, dim=1)",),
+    ),
+    Stranger(
+        "tempered_picker",
+        "The score is multiplied by the temperature: 0.2 acts as 5.",
+        "temperature_divides",
+        ("return torch.softmax(score * self.cfg.temperature, dim=1)",),
+    ),
+    Stranger(
+        "grid_selector",
+        "The noise is drawn once, in the constructor, and the same at every step.",
+        "noise_is_fresh",
+        (
+            "logits = score + self.gumbel[: len(score)] if self.training else score",
+            "gumbel = -torch.log(-torch.log(torch.rand(max_batch, num_patches).clamp(min=1e-6)))",
+            "logits = score + self.gumbel[: len(score)] if self.training else score",
+        ),
+    ),
+    Stranger(
+        "contrast_selector",
+        "Min-max with an epsilon of 1e-8 on rows that start constant: gradients of 1e8.",
+        "score_is_not_steep",
+        ("return (rating - low) / (high - low + 1e-8)",),
+    ),
+    Stranger(
+        "summary_token",
+        "The extra token is made of the kept tokens in place of the dropped ones.",
+        "extra_token_is_of_the_dropped",
+        ("share = score.gather(1, keep).softmax(dim=1)", "summary = share.unsqueeze(1) @ self.rows(hidden, keep)"),
+    ),
+    Stranger(
+        "sensor_fusion",
+        "Each modality is pooled with the other one's D.",
+        "decision_meets_its_tokens",
+        (
+            "camera_slots = self.pool_camera(camera, camera_index, lidar_policy)",
+            "lidar_slots = self.pool_lidar(lidar, lidar_index, camera_policy)",
+        ),
+    ),
+    Stranger(
+        "clip_frames",
+        "Min-max over the whole batch: what is kept of a sample depends on the others.",
+        "samples_are_independent",
+        ("low, high = cosine.min(), cosine.max()",),
+    ),
+    Stranger(
+        "lowest_first",
+        "The ranking ascends, so the worst segments are kept while the gradient raises the best.",
+        "keeps_the_highest",
+        ("kept = torch.argsort(quality, dim=1)[:, :count]",),
+    ),
+    Stranger(
+        "remembered_rows",
+        "What a row was worth in the call before counts in this one.",
+        "repeats",
+        ("worth = self.worth(rows)[..., 0] + 0.5 * self.habit",),
+    ),
+    Stranger(
+        "silent_relevance",
+        "Relevance is computed under no_grad, so nothing trains what is kept.",
+        "choice_is_trained",
+        ("with torch.no_grad():",),
+    ),
+)

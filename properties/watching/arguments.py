@@ -1,0 +1,209 @@
+"""Which shapes a forward pass is tried with: the kinds of argument that a name suggests, the likeliest first."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties.kit.values import draw
+from sdtps_ref.properties.watching.sizes import CLASSES, IMAGE, TOKENS, WIDTH
+
+BATCH, WORDS = 3, 12
+MANY = 40  # tokens, where a module keeps as many as there are of few
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes that arguments share: batch B, tokens N, channels C, words of a text L, image edge."""
+
+    batch: int = BATCH
+    tokens: int = TOKENS
+    width: int = WIDTH
+    words: int = WORDS
+    image: int = IMAGE
+
+
+def _normal(*shape: int) -> Callable[[int], Tensor]:
+    return lambda seed: draw("normal", shape, seed).float()
+
+
+# Each kind of argument: how one is made of the sizes, as a function of a seed.
+KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
+    "tokens": lambda s: _normal(s.batch, s.tokens, s.width),
+    "words": lambda s: _normal(s.batch, s.words, s.width),
+    "vector": lambda s: _normal(s.batch, s.width),
+    "vector in a row": lambda s: _normal(s.batch, 1, s.width),
+    "scores": lambda s: _normal(s.batch, s.tokens),
+    "scores in a column": lambda s: _normal(s.batch, s.tokens, 1),
+    "attention": lambda s: lambda seed: draw("normal", (s.batch, s.tokens), seed).softmax(-1).float(),
+    "attention map": lambda s: lambda seed: draw("normal", (s.batch, 4, s.tokens, s.tokens), seed).softmax(-1).float(),
+    "square": lambda s: lambda seed: draw("normal", (s.batch, s.tokens, s.tokens), seed).softmax(-1).float(),
+    "channels first": lambda s: _normal(s.batch, s.width, s.tokens),
+    "image": lambda s: _normal(s.batch, 3, s.image, s.image),
+    "map": lambda s: _normal(s.batch, s.width, 4, s.tokens // 4),
+    "map, channels last": lambda s: _normal(s.batch, 4, s.tokens // 4, s.width),
+    "video": lambda s: _normal(s.batch, 4, 3, s.image, s.image),
+    "all kept": lambda s: lambda seed: torch.ones(s.batch, s.tokens),
+    "all kept in a column": lambda s: lambda seed: torch.ones(s.batch, s.tokens, 1),
+    "mask": lambda s: lambda seed: torch.ones(s.batch, s.tokens, dtype=torch.bool),
+    "word mask": lambda s: lambda seed: torch.ones(s.batch, s.words, dtype=torch.bool),
+    "word ids": lambda s: lambda seed: 1 + (torch.arange(s.batch * s.words) + seed).view(s.batch, -1) % (CLASSES - 1),
+    "lengths": lambda s: lambda seed: [max(1, s.words - i) for i in range(s.batch)],
+    "lengths tensor": lambda s: lambda seed: torch.tensor([max(1, s.words - i) for i in range(s.batch)]),
+    "labels": lambda s: lambda seed: torch.arange(s.batch) % CLASSES,
+    "one sample": lambda s: _normal(s.tokens, s.width),
+    "number": lambda s: lambda seed: 1,
+    "modalities": lambda s: lambda seed: {
+        name: draw("normal", (s.batch, s.tokens, s.width), seed + i).float() for i, name in enumerate("ab")
+    },
+    "list of tokens": lambda s: lambda seed: [
+        draw("normal", (s.batch, s.tokens, s.width), seed + i).float() for i in range(2)
+    ],
+}  # fmt: skip
+
+BY_NAME: list[tuple[str, tuple[str, ...]]] = [
+    (r".*(len|lens|length|lengths)", ("lengths", "lengths tensor", "number")),
+    (r"(.*_)?(epoch|step|iter|layer|idx|index|stage|level|it|t|k|topk|num_keep|keep)", ("number", "tokens")),
+    (r"(.*_)?ids?|caption_?tokens", ("word ids", "tokens")),
+    (r".*(map|grid|volume)", ("map", "map, channels last", "tokens", "image")),
+    (r".*(audio|wave|waveform|mel|spectrogram|signal|spec).*", ("channels first", "tokens", "map", "vector")),
+    (r"(.*_)?(label|target|cam|view)s?(_.*)?|y", ("labels", "vector", "tokens")),
+    (r".*(image|img|pixel|pixels|pixel_values|photo|picture|frame)s?", ("image", "tokens", "map", "vector", "video")),
+    (r".*(video|clip|clips)", ("video", "tokens")),
+    (r".*(policy|decision|keep_mask|token_mask|keep_policy)", ("all kept", "all kept in a column", "mask")),
+    (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
+    (r".*(attn|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
+     ("scores", "attention", "scores in a column", "attention map", "square", "tokens")),
+    (r".*(global|cls|pooled|sentence|sent|centre|center|guide|guidance|context_vec|summary).*",
+     ("vector", "vector in a row", "tokens", "words")),
+    (r".*(query|queries|hint|question|prompt|condition|cond|ctx|context|memory).*",
+     ("vector", "words", "tokens", "vector in a row")),
+    (r".*(text|word|words|cap|caps|caption|captions|lang|language|txt|phrase|sentence).*",
+     ("words", "vector", "tokens", "word ids", "vector in a row")),
+    (r"(batch|inputs|modalities|streams|feats_dict|data)", ("tokens", "modalities", "list of tokens", "image")),
+    (r".*", ("tokens", "image", "vector", "scores", "map", "map, channels last", "channels first", "modalities",
+             "list of tokens", "video", "one sample", "square", "word ids", "number")),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Arguments of a call: the kind of each, by name; positional ones are passed by position."""
+
+    kinds: dict[str, str]
+    positional: tuple[str, ...]
+    sizes: Sizes
+
+    def make(self, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, their values from the seed."""
+        made = {name: KINDS[kind](self.sizes)(seed + 17 * i) for i, (name, kind) in enumerate(self.kinds.items())}
+        return [made.pop(name) for name in self.positional], made
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {described(KINDS[kind](self.sizes)(0))}" for name, kind in self.kinds.items())
+
+
+def described(value: Any) -> str:
+    """A value by its shape."""
+    if isinstance(value, Tensor):
+        return str(list(value.shape))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {described(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list) and any(isinstance(part, Tensor) for part in value):
+        return "[" + ", ".join(map(described, value)) + "]"
+    return repr(value)
+
+
+def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
+    """Ways to call it, the likeliest first."""
+    parameters = [
+        p for p in inspect.signature(call).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    optional = [p for p in parameters if p.default is not p.empty]
+    required = [p for p in parameters if p.default is p.empty]
+    helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
+    for sizes in _sizes(module):
+        yield from _combined(required, sizes)
+    for sizes in _sizes(module)[:2]:
+        for more in ([p] for p in helpful):
+            yield from _combined(required + more, sizes)
+        if len(helpful) > 1:
+            yield from _combined(required + helpful, sizes)
+
+
+def _is_tensorlike(name: str) -> bool:
+    return not re.fullmatch(r".*(epoch|step|flag|return|mode|name|device|size).*", name.lower())
+
+
+def _combined(parameters: list[inspect.Parameter], sizes: Sizes) -> Iterator[Plan]:
+    choices = [_kinds(p) for p in parameters]
+    positional = tuple(p.name for p in parameters if p.kind != p.KEYWORD_ONLY and p.default is p.empty)
+    ranked = sorted(
+        _products([len(choice) for choice in choices]), key=lambda ranks: (sum(ranks), max(ranks, default=0))
+    )
+    for ranks in ranked:
+        kinds = {p.name: choice[r] for p, choice, r in zip(parameters, choices, ranks, strict=True)}
+        yield Plan(kinds, positional, sizes)
+
+
+def _kinds(parameter: inspect.Parameter) -> tuple[str, ...]:
+    name = parameter.name.lower()
+    annotation = str(parameter.annotation)
+    own = next(kinds for pattern, kinds in BY_NAME if re.fullmatch(pattern, name))
+    if "dict" in annotation.lower() or "Mapping" in annotation:
+        return ("modalities", *own)
+    if "list[int]" in annotation.lower():
+        return ("lengths", *own)
+    if "list" in annotation.lower() or "Sequence" in annotation:
+        return ("list of tokens", "lengths", *own)
+    if annotation in ("<class 'int'>", "int"):
+        return ("number",)
+    return own
+
+
+def _products(lengths: list[int], limit: int = 400) -> list[tuple[int, ...]]:
+    ranks: list[tuple[int, ...]] = [()]
+    for length in lengths:
+        ranks = sorted(((*rank, i) for rank in ranks for i in range(length)), key=sum)[:limit]
+    return ranks
+
+
+def _sizes(module: nn.Module | None) -> list[Sizes]:
+    """The sizes to try: those that were built with, then those that the module's own layers ask for."""
+    if module is None:
+        return [Sizes(), Sizes(tokens=MANY, words=MANY)]
+    widths: list[int] = []
+    tokens: list[int] = [TOKENS]
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            widths.append(part.in_features)
+        elif isinstance(part, nn.LayerNorm):
+            widths.append(int(part.normalized_shape[-1]))
+        elif isinstance(part, nn.MultiheadAttention):
+            widths.append(part.embed_dim)
+    for _, parameter in module.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            continue
+        if parameter.dim() == 3 and parameter.shape[0] == 1 and parameter.shape[1] > 2:
+            tokens += [parameter.shape[1], parameter.shape[1] - 1]
+        if parameter.dim() == 2:
+            widths.append(parameter.shape[0])
+    images = [IMAGE]
+    for part in module.modules():
+        size = getattr(part, "img_size", None)
+        size = size[0] if isinstance(size, (tuple, list)) and size else size
+        if isinstance(size, int) and size not in images:
+            images.insert(0, size)
+    widths = list(
+        dict.fromkeys([*([WIDTH] if WIDTH in widths or not widths else []), *[w for w in widths if w > 1], WIDTH])
+    )
+    tokens = list(dict.fromkeys([*tokens[:3], MANY]))
+    return [
+        Sizes(tokens=n, width=c, words=WORDS if n < MANY else n, image=images[0]) for n in tokens for c in widths[:4]
+    ]

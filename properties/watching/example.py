@@ -1,0 +1,41 @@
+"""`FILE.py:example`: a function without arguments that hands over a module and the arguments of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.watching.arguments import described
+from sdtps_ref.properties.watching.subject import Subject
+
+
+class ExampleError(SDTPSError):
+    """An example that does not hand over what can be called."""
+
+
+def subject_of_example(example: Callable[[], Any]) -> Subject:
+    """What `example()` returns: (module, args), (module, args, kwargs), or a closure that runs one forward pass."""
+    name = getattr(example, "__name__", "example")
+    torch.manual_seed(0)
+    given = example()
+    if isinstance(given, tuple) and 2 <= len(given) <= 3 and callable(given[0]):
+        called, args, *rest = given
+        kwargs = rest[0] if rest else {}
+        if isinstance(args, dict) and not rest:
+            args, kwargs = (), args
+        args = tuple(args) if isinstance(args, (tuple, list)) else (args,)
+        owner = getattr(called, "__self__", called)  # a module's own method will do as well
+        module = owner if isinstance(owner, nn.Module) else None
+        shown = ", ".join([*map(described, args), *(f"{k} {described(v)}" for k, v in kwargs.items())])
+        told = f"{name}(): {type(called).__name__ if module is not None else name} called with {shown}"
+        return Subject(name, called, lambda seed: (list(args), dict(kwargs)), module, told)
+    if callable(given):
+        return Subject(name, given, lambda seed: ([], {}), None, f"{name}(): a function that runs one forward pass")
+    raise ExampleError(
+        f"given {name}(), which returned {type(given).__name__}; accepted: (module, args), (module, args, kwargs), or "
+        "a function that runs one forward pass"
+    )

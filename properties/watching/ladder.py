@@ -1,0 +1,64 @@
+"""The gradient at every rung between the loss and what the score is made of, and where it grows."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.sites import Site
+
+JUMP = 1e3  # between a call's result and what it was made of, a gradient that grows by more enters there
+
+
+class Sizes:
+    """Norms of the loss's gradient, each computed once."""
+
+    def __init__(self, reading: Reading):
+        self.reading = reading
+        self._found: dict[int, float] = {}
+
+    def of(self, tensor: Tensor) -> float:
+        """The norm of d loss / d tensor."""
+        if id(tensor) not in self._found:
+            slope = self.reading.gradient(tensor)
+            self._found[id(tensor)] = 0.0 if slope is None else float(slope.detach().double().norm())
+        return self._found[id(tensor)]
+
+
+def _growth(reading: Reading, calls: list[Call], first: int) -> tuple[Call, float] | None:
+    """The call of these at which the gradient grows the most; first: what counts depends on this call."""
+    sizes = Sizes(reading)
+    most: tuple[Call, float] | None = None
+    for call in calls:
+        results = [t for t in call.tensors if t.requires_grad]
+        given = [t for t in call.read if t.requires_grad and _on_the_way(reading, t, first)]
+        made = max(map(sizes.of, results), default=0.0)
+        if not given or made == 0:
+            continue
+        ratio = max(map(sizes.of, given)) / made
+        if most is None or ratio > most[1]:
+            most = (call, ratio)
+    return most if most is not None and most[1] >= JUMP else None
+
+
+def _on_the_way(reading: Reading, tensor: Tensor, first: int) -> bool:
+    number = reading.watched.watch.number_of(tensor)
+    return number is not None and (first < 0 or reading.graph.depends(number, first))
+
+
+def jump_above(reading: Reading, site: Site) -> tuple[Call, float] | None:
+    """The call between D and the loss at which the gradient grows by JUMP or more, and by how much."""
+    assert site.decision_call is not None
+    first = site.decision_call.number
+    calls = [reading.watched.calls[n] for n in reading.graph.descendants(first) if n != first]
+    # What is subtracted for safety alone, as a row's maximum is, has a gradient that cancels: its rung says nothing.
+    return _growth(reading, [call for call in calls if call.name not in ("amax", "max", "logsumexp")], first)
+
+
+def jump_below(reading: Reading, site: Site) -> tuple[Call, float] | None:
+    """The call that the score is made by at which the gradient grows by JUMP or more, and by how much."""
+    if site.score_call is None:
+        return None
+    numbers = [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
+    return _growth(reading, [reading.watched.calls[n] for n in numbers], -1)

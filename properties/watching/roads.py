@@ -1,0 +1,205 @@
+"""By which roads a gradient reaches the score, and the line where a road ends."""
+
+from __future__ import annotations
+
+import linecache
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.sites import Site, is_hard
+
+HARDENS = ("scatter", "scatter_", "one_hot", "__setitem__", "float", "to", "type", "type_as", "index_fill_", "where",
+           "masked_fill", "masked_fill_", "double", "half", "new_tensor")  # fmt: skip
+POOLS = ("matmul", "__matmul__", "bmm", "einsum", "mean", "sum", "scaled_dot_product_attention", "baddbmm", "softmax",
+         "cat", "concat")  # fmt: skip
+RANKS = ("topk", "sort", "argsort", "kthvalue")
+
+
+def moved(reading: Reading, tensor: Tensor | None) -> bool:
+    """Whether a gradient other than zero reaches the tensor."""
+    slope = None if tensor is None else reading.gradient(tensor)
+    return slope is not None and bool((slope != 0).any())
+
+
+def moved_elsewhere(reading: Reading, site: Site) -> bool:
+    """Whether what the score is made of is trained by other roads than the score: nothing serves the score alone."""
+    if site.score_call is None:
+        return False
+    upstream = reading.upstream(site.score_call, site.score)
+    learned = [tensor for tensor in upstream if isinstance(tensor, nn.Parameter)]
+    if not site.score.requires_grad:
+        slopes = [reading.gradient(tensor) for tensor in learned or upstream]
+    else:
+        try:
+            loss = reading.loss(reading.again({site.score_call.number: lambda result: _cut(result, site.score)}))
+        except Exception:
+            return True
+        if loss is None or not loss.requires_grad or not upstream:
+            return False
+        slopes = list(torch.autograd.grad(loss, learned or upstream, allow_unused=True))
+    reached = [slope is not None and bool((slope != 0).any()) for slope in slopes]
+    return all(reached) and bool(reached) if learned else any(reached)
+
+
+def has_own_backward(reading: Reading, site: Site) -> bool:
+    """Whether an autograd Function of the user's own hands a gradient on past the choice, as perturbed top-K does."""
+    for n in reading.graph.descendants(site.choice.number):
+        call = reading.watched.calls[n]
+        if any(t.requires_grad for t in call.read):
+            continue
+        if any(t.requires_grad and not t.is_leaf and moved(reading, t) for t in call.tensors):
+            return True
+    return False
+
+
+def _cut(result: Tensor, score: Tensor) -> Tensor:
+    return result.detach() if isinstance(result, Tensor) and result.shape == score.shape else result
+
+
+def returned_with_gradient(reading: Reading, site: Site) -> bool:
+    """Whether D, or what is made of it alone, is returned with its gradient."""
+    for output in reading.watched.outputs:
+        if output is site.decision:
+            return True
+        if site.decision is None or not output.requires_grad or any(output is t for t in reading.outputs):
+            continue
+        if torch.autograd.grad(output.sum(), site.decision, retain_graph=True, allow_unused=True)[0] is not None:
+            return True
+    return False
+
+
+def kept_scores_moved(reading: Reading, site: Site) -> bool:
+    """Whether a gradient reaches the scores of kept tokens; any score's, where it cannot be told which are kept."""
+    slope = reading.gradient(site.score)
+    if slope is None:
+        return False
+    kept = _kept(reading, site) if slope.shape == site.ranked.shape else None
+    if kept is None or kept.all() or not kept.any():
+        return bool((slope != 0).any())
+    return bool((slope[kept] != 0).any())
+
+
+def _kept(reading: Reading, site: Site) -> Tensor | None:
+    """B N: which tokens are kept, by the indices of the ranking."""
+    indices = next((t for t in site.choice.tensors if not t.is_floating_point()), None)
+    if site.choice.name not in RANKS or indices is None or site.ranked.dim() != 2:
+        return None
+    blank = torch.zeros_like(site.ranked, dtype=torch.bool)
+    if site.choice.name == "topk":
+        return blank.scatter(-1, indices, True)
+    for call in reading.watched.calls[site.choice.number :]:
+        if call.name in ("__getitem__", "narrow", "chunk", "split") and call.read and call.read[0] is indices:
+            part = call.tensors[0]
+            if part.dim() == 2 and 0 < part.shape[-1] < indices.shape[-1]:
+                return blank.scatter(-1, part, True)
+    return None
+
+
+def makes_hard_mask(reading: Reading, site: Site) -> bool:
+    """Whether a floating mask of zeros and ones is made of the choice: the forward half of D."""
+    return _hardened(reading, site) is not None
+
+
+def _hardened(reading: Reading, site: Site) -> Call | None:
+    for n in reading.graph.descendants(site.choice.number):
+        call = reading.watched.calls[n]
+        if call.name in HARDENS and any(t.is_floating_point() and is_hard(t) for t in call.tensors):
+            return call
+    return None
+
+
+def where_lost(reading: Reading, site: Site) -> SourceLine | None:
+    """The line where a gradient on its way to the choice, or from it, ends."""
+    calls, graph = reading.watched.calls, reading.graph
+    number = reading.watched.watch.number_of(site.ranked)
+    # A detached copy for the ranking alone, beside a soft mask of the score itself, takes nothing away.
+    cut = not site.score.requires_grad or not site.score_is_behind
+    cut = cut or (site.decision is None and not site.ranked.requires_grad)
+    for n in [] if number is None or not cut else [number, *graph.ancestors(number)]:
+        call = calls[n]
+        if any(t.requires_grad for t in call.read) and not any(t.requires_grad for t in call.tensors):
+            return call.place if call.grad_enabled else _entry_of_no_grad(calls, call)
+    hardened = _hardened(reading, site)
+    return hardened.place if hardened is not None else site.place
+
+
+def _entry_of_no_grad(calls: list[Call], call: Call) -> SourceLine | None:
+    """The line from which gradients were off: the innermost one that stands above the calls on both sides of it."""
+    first = call.number
+    while first > 0 and not calls[first - 1].grad_enabled:
+        first -= 1
+    around = {frame for frame, _ in (calls[first - 1].stack if first else ())}
+    for other in calls[call.number :]:
+        if other.grad_enabled:
+            around |= {frame for frame, _ in other.stack}
+            break
+    entry = next((place for frame, place in call.stack if frame in around), call.place)
+    return entry and _statement_around(entry)
+
+
+def _statement_around(place: SourceLine) -> SourceLine:
+    """The `with torch.no_grad():` that the line stands under, where it does."""
+    indent = _indent(linecache.getline(place.file, place.line))
+    for number in range(place.line - 1, 0, -1):
+        text = linecache.getline(place.file, number)
+        if text.strip() and _indent(text) < indent:
+            indent = _indent(text)
+            if text.lstrip().startswith("with ") and any(
+                word in text for word in ("no_grad", "inference_mode", "grad_enabled")
+            ):
+                return SourceLine(place.file, number)
+            if text.lstrip().startswith(("def ", "class ")):
+                break
+    return place
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def where_it_ends(reading: Reading, source: Call) -> SourceLine | None:
+    """The first line after `source` that takes its gradient and hands none on, to what is then returned; else None."""
+    calls, graph = reading.watched.calls, reading.graph
+    returned = [reading.watched.watch.number_of(tensor) for tensor in reading.outputs]
+    for number in graph.descendants(source.number):
+        call = calls[number]
+        took = any(t.requires_grad for t in call.read)
+        if not took or not call.tensors or any(t.requires_grad for t in call.tensors):
+            continue
+        if any(last is not None and graph.depends(last, number) for last in returned):
+            return call.place
+    return None
+
+
+def where_pooled_without(reading: Reading, site: Site) -> SourceLine | None:
+    """The line, in the function that has D, after which what was picked is pooled without it.
+
+    None where nothing is pooled, and where the kept tokens themselves are returned: a selector leaves pooling to
+    others.
+    """
+    assert site.decision_call is not None
+    graph, calls = reading.graph, reading.watched.calls
+    picked = [calls[n] for n in graph.descendants(site.choice.number) if _picks_tokens(calls[n])]
+    if not picked or any(output is t for call in picked for t in call.tensors for output in reading.watched.outputs):
+        return None
+    held = {frame for frame, _ in site.decision_call.stack}
+    for number in reversed(graph.descendants(picked[0].number)):
+        call = calls[number]
+        if (
+            call.name in POOLS
+            and not graph.depends(number, site.decision_call.number)
+            and call.tensors[0].requires_grad
+        ):
+            return next((place for frame, place in call.stack if frame in held), None)
+    return None
+
+
+def _picks_tokens(call: Call) -> bool:
+    if call.name not in ("gather", "take_along_dim", "index_select", "__getitem__", "embedding") or not call.tensors:
+        return False
+    source, chosen = call.read[0], call.tensors[0]
+    return source.is_floating_point() and source.dim() >= 3 and chosen.dim() >= 3 and chosen.requires_grad

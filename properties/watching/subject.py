@@ -1,0 +1,86 @@
+"""What is judged: a module and the arguments of one call, however it was come by."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from sdtps_ref.properties.watching.reading import Reading, read
+
+
+@dataclass(eq=False)
+class Subject:
+    """A module, or a function, with the arguments of one call.
+
+    make: the arguments of one call, from a seed. told: how it was built and called, for the report. defaults: a
+    line for each switch that was turned on, as its default turns the selection off.
+    """
+
+    name: str
+    callable: Callable[..., Any]
+    make: Callable[[int], tuple[list[Any], dict[str, Any]]]
+    module: nn.Module | None = None
+    told: str = ""
+    defaults: list[str] = field(default_factory=list)
+
+    def inputs(self, seed: int = 0, same: bool = False, rows: slice | None = None) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other."""
+
+        def prepared(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            if same and value.dim() > 0 and value.shape[0] > 1:
+                value = value[:1].expand_as(value).clone()
+            if not value.is_floating_point():
+                return value
+            return value.detach().clone().requires_grad_()
+
+        args, kwargs = self.make(seed)
+        if same:
+            args, kwargs = [_alike(value) for value in args], {name: _alike(value) for name, value in kwargs.items()}
+        return tree_map(prepared, args), tree_map(prepared, kwargs)
+
+    def run(self, seed: int = 0, *, training: bool = True, same: bool = False) -> Callable[[], Any]:
+        """One forward pass, ready to be made any number of times from the same state."""
+        args, kwargs = self.inputs(seed, same)
+        state = None if self.module is None else {k: v.clone() for k, v in self.module.named_buffers()}
+
+        def call() -> Any:
+            if self.module is not None:
+                self.module.train(training)
+                _restore(self.module, state or {})
+
+            def own(value: Any) -> Any:
+                # A copy that is no leaf, so that code which writes into its input may.
+                return value * 1 if isinstance(value, Tensor) and value.requires_grad else value
+
+            given, named = tree_map(own, args), tree_map(own, kwargs)
+            with contextlib.nullcontext() if training else torch.no_grad():  # as people evaluate
+                return self.callable(*given, **named)
+
+        return call
+
+    def reading(self, seed: int = 0, *, training: bool = True, same: bool = False) -> Reading:
+        """Watch one pass."""
+        return read(self.run(seed, training=training, same=same), seed)
+
+
+def _alike(value: Any) -> Any:
+    """A list of numbers, one a sample, with the first in place of every other."""
+    if isinstance(value, list) and value and all(isinstance(part, (int, float, str)) for part in value):
+        return [value[0]] * len(value)
+    return value
+
+
+def _restore(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Put back what buffers held; as new tensors, since graphs of earlier passes may hold the old ones."""
+    with torch._C.DisableTorchFunction():  # it is no part of the call that is watched
+        for name, value in state.items():
+            owner, _, own = name.rpartition(".")
+            module.get_submodule(owner)._buffers[own] = value.clone()

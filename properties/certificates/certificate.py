@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.expected import ExpectedFailure
+from sdtps_ref.properties.certificates.level import level_of, measured
 from sdtps_ref.properties.kit.case import CLASSES, Case
 from sdtps_ref.properties.kit.source_line import SourceLine
 
@@ -118,7 +119,8 @@ class Certificate:
 
     @property
     def verdict(self) -> Verdict:
-        """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed.
+        """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed,
+        or, of a run on all laws, no method's core was judged (see `level`): nothing that anybody could rely on.
 
         A law that was expected to fail and passed refuses as well.
         """
@@ -128,24 +130,30 @@ class Certificate:
             return "error"
         if any(result.refuses for result in self.laws):
             return "refused"
-        return "certified"
+        return "error" if self.is_whole and not self.measured else "certified"
+
+    @property
+    def is_whole(self) -> bool:
+        """Held to all laws, and no shard of a run."""
+        return self.environment["laws"] == "all" and not self.environment["shard"]
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The contract's methods whose core of laws was judged."""
+        return measured(self.implementation["methods"], self.laws)
 
     @property
     def level(self) -> str | None:
-        """selection, pipeline or full, by the methods that were certified; None if refused, or held to some laws.
+        """selection, pipeline or full, by the methods that were measured; None if refused, or held to some laws.
 
         Where a MUST failed as expected the level says so, "pipeline, with 1 expected failure", so that nobody
         who reads or compares it takes it for the level of one without.
         """
-        if self.verdict != "certified" or self.environment["laws"] != "all" or self.environment["shard"]:
+        if self.verdict != "certified" or not self.is_whole:
             return None
-        measured = set(self.implementation["methods"])
-        if not measured & {"selector", "call"}:
+        level = level_of(self.measured)
+        if level is None:
             return None
-        if not {"aggregator", "pipeline"} <= measured:
-            level = "selection"
-        else:
-            level = "full" if measured & {"multimodal", "model"} else "pipeline"
         count = len(self.expected_failures)
         return f"{level}, with {count} expected failure{'s' * (count > 1)}" if count else level
 

@@ -111,7 +111,8 @@ def excused(
     """Why there is nothing to try: skipped or blocked; None where the law must be tried."""
     why, status = "", "skipped"
     if missing := law.missing(about.methods):
-        why = f"needs {missing}, which the implementation lacks"
+        said = [about.unwritten[method] for method in missing.split(" or ") if method in about.unwritten]
+        why = f"needs {missing}, which the implementation lacks{': ' * bool(said)}{'; '.join(said)}"
     elif law.budget not in settings.profile.budgets and law.id not in (settings.laws or ()):
         why = f"profile {settings.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
     elif law.id in about.exempt:

@@ -12,10 +12,11 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis.errors import HypothesisException
 
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult, Status
+from sdtps_ref.properties.contract import provided
 from sdtps_ref.properties.engine.settings import Profile
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
-from sdtps_ref.properties.kit.outcomes import Inconclusive, Unsupported, Violation
+from sdtps_ref.properties.kit.outcomes import JUDGES_SIGNALS, Inconclusive, Unsupported, Violation, raised_by_judge
 from sdtps_ref.properties.kit.probe import Probe, SubjectError
 from sdtps_ref.properties.signals.plot_data import printable
 from sdtps_ref.properties.targets.adapters import Adapted
@@ -23,10 +24,20 @@ from sdtps_ref.properties.targets.target import loader
 
 
 class LawRun:
-    """One law on one implementation: stored cases, the corners, then what hypothesis draws."""
+    """One law on one implementation: stored cases, the corners, then what hypothesis draws.
 
-    def __init__(self, law: Law, implementation: Any, watch: Callable[[Case], None] = lambda case: None):
+    methods: those of the contract that are to be looked at, all that it has where None.
+    """
+
+    def __init__(
+        self,
+        law: Law,
+        implementation: Any,
+        methods: Sequence[str] | None = None,
+        watch: Callable[[Case], None] = lambda case: None,
+    ):
         self.law, self.implementation, self.watch = law, implementation, watch
+        self.methods = provided(implementation) if methods is None else tuple(methods)
         self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
         self.classes: set[str] = set()
         self.findings: dict[str, Any] = {}
@@ -114,22 +125,19 @@ class LawRun:
             case = self.implementation.fitted(case)
         self.watch(case)
         probe = Probe(self.implementation, case)
+        probe.methods = self.methods
         try:
             self.law.check(probe)
-            self.executed += len(case.examples)
-            self.classes |= case.classes()
-        except Inconclusive:
-            self.discarded += len(case.examples)
-        except Unsupported as reason:
-            self.discarded += 1
-            self.unsupported = str(reason)
-        except (Violation, SubjectError) as fault:
-            self.executed += 1
-            self.fault = (fault, probe)
+            if probe.answers or "call" in self.law.needs:  # what is read off a watched call is asked elsewhere
+                self.executed += len(case.examples)
+                self.classes |= case.classes()
+            else:  # the law found nothing to ask here, and so has nothing to say of the implementation
+                self.discarded += len(case.examples)
+        except (*JUDGES_SIGNALS, SubjectError) as signal:
+            self._take(signal, probe)
+        except KeyboardInterrupt:
             raise
-        except HypothesisException:
-            raise
-        except Exception as error:  # what the implementation gave is nothing that the law knows how to judge
+        except BaseException as error:  # what the implementation gave is nothing that the law knows how to judge
             self.executed += 1
             self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
             raise self.fault[0] from error
@@ -138,6 +146,20 @@ class LawRun:
             self.evidence = probe.evidence | self.evidence  # the first corner's is the plainest to look at
             self.notes |= probe.notes
             self.seconds_inside += probe.seconds_inside
+
+    def _take(self, signal: Exception, probe: Probe) -> None:
+        """What a law raised to say what became of the case. Raises what is held against the implementation."""
+        if not raised_by_judge(signal, self.law.check):  # a law only touched what it was given
+            signal = SubjectError(signal, f"judging {self.law.id}")
+        if isinstance(signal, Inconclusive):
+            self.discarded += len(probe.case.examples)
+        elif isinstance(signal, Unsupported):
+            self.discarded += 1
+            self.unsupported = str(signal)
+        else:
+            self.executed += 1
+            self.fault = (signal, probe)
+            raise signal
 
     def result(self, profile: Profile, target: str | None) -> LawResult:
         """What the trial came to."""

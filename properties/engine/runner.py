@@ -3,8 +3,8 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +12,7 @@ import torch
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
 from sdtps_ref.properties.contract import METHODS, provided
+from sdtps_ref.properties.engine.at_work import unwritten
 from sdtps_ref.properties.engine.law_run import LawRun
 from sdtps_ref.properties.engine.reproduce import reproduced
 from sdtps_ref.properties.engine.settings import RunSettings
@@ -27,12 +28,13 @@ class ImplementationInfo:
     """What is known of an implementation before any law is tried.
 
     description: as on the certificate. exempt: laws that cannot be judged on it, with the reason. told: lines
-    about how it was found, for the console.
+    about how it was found, for the console. unwritten: by method that it has and that is no method yet, why.
     """
 
     description: dict[str, Any]
     exempt: dict[str, str]
     told: Sequence[str] = ()
+    unwritten: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def methods(self) -> list[str]:
@@ -65,18 +67,23 @@ class InProcessRunner:
     """In this process: what hangs, hangs here."""
 
     def __init__(self, implementation: Any, settings: RunSettings, isolation: str = "none", told: Sequence[str] = ()):
-        methods = provided(implementation)
-        if not methods:
+        given = provided(implementation)
+        with _calm_torch(), preserve_functions("the implementation", set()):
+            missing = unwritten(implementation, given)
+        self.methods = tuple(method for method in given if method not in missing)
+        if not self.methods:
+            lacking = "; ".join(missing.values()) or "it has none of the contract's methods"
             raise InvalidInput.given(
-                f"{type(implementation).__name__}, which has none of the contract's methods",
+                f"{type(implementation).__name__}, of which nothing can be measured: {lacking}",
                 f"an object with one or more of {', '.join(METHODS)}",
             )
         self.implementation, self.settings, self.isolation = implementation, settings, isolation
         exempt = implementation.exempt if isinstance(implementation, Adapted) else lambda law: ""
         self.about = ImplementationInfo(
-            describe(implementation, settings.target) | {"methods": list(methods)},
+            describe(implementation, settings.target) | {"methods": list(self.methods)},
             {law.id: why for law in all_laws().values() if (why := exempt(law))},
-            tuple(told),
+            (*told, *(f"{said}, so it counts as missing" for said in missing.values())),
+            missing,
         )
 
     def tried(
@@ -92,7 +99,7 @@ class InProcessRunner:
         started = time.perf_counter()
         if only is not None:
             law = dataclasses.replace(law, domain=dataclasses.replace(law.domain, fixed=(only,)))
-        law_run = LawRun(law, self.implementation, watch)
+        law_run = LawRun(law, self.implementation, self.methods, watch)
         notes, expected = law_run.notes, self.settings.expected.get(law.id)
         with _calm_torch(), preserve_functions("the implementation", notes, threads_too=law.budget == "eager"):
             known = expected.case if expected else None

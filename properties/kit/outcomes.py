@@ -1,6 +1,12 @@
 """What a law raises: the implementation is wrong, offers too little, or the case cannot tell."""
 
+import sys
+from collections.abc import Callable
+
 from sdtps_ref.properties.kit.source_line import SourceLine
+
+# Packages whose code is the judge's. Planted faults and published copies lie in `selftest`, and are subjects.
+JUDGE, SUBJECTS = "sdtps_ref.properties.", "sdtps_ref.properties.selftest."
 
 
 class Violation(AssertionError):
@@ -32,3 +38,26 @@ class Unsupported(Exception):
 
 class Inconclusive(Exception):
     """This case says nothing about the law (a wrong implementation would look right on it)."""
+
+
+JUDGES_SIGNALS = (Violation, Unsupported, Inconclusive)
+
+
+def raised_by_judge(error: BaseException, law: Callable[..., object] | None = None) -> bool:
+    """Whether the frame that raised it is the judge's own: of one of the judge's modules, or that of this `law`.
+
+    An implementation can import these classes and raise them, by mistake (it is wrapped in somebody's test) or to
+    be let off; what it raises is only ever what an implementation raised.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    its = trace.tb_frame.f_globals
+    if law is not None and getattr(law, "__globals__", None) is its:
+        return True
+    name = its.get("__name__")
+    if not isinstance(name, str) or not name.startswith(JUDGE) or name.startswith(SUBJECTS):
+        return False
+    return getattr(sys.modules.get(name), "__dict__", None) is its

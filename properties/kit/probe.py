@@ -15,7 +15,7 @@ from sdtps_ref.properties.contract import Selection, provided
 from sdtps_ref.properties.kit import jacobians, values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.global_state import preserve_settings
-from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation, raised_by_judge
 from sdtps_ref.properties.kit.script import Script
 
 LONGEST = 200  # characters of what the implementation raised that a message repeats
@@ -37,6 +37,7 @@ class Probe:
         self.methods = provided(implementation)
         self.script = Script(case)
         self.seconds_inside = 0.0
+        self.answers = 0  # calls to which the implementation returned or raised something
         self.findings: dict[str, Any] = {}  # told on the certificate
         self.evidence: dict[str, Any] = {}  # drawn in its reports
         self.notes: set[str] = set()  # what the implementation did besides
@@ -221,16 +222,24 @@ class Probe:
         started = time.perf_counter()
         try:
             with preserve_settings(during, self.notes):
-                return function(*arguments, **named)
+                returned = function(*arguments, **named)
+            self.answers += not during.endswith("(...)")  # a factory alone has shown nothing
+            return returned
         except NotImplementedError as error:
             if not during.endswith("(...)"):  # only a factory may leave something out
+                self.answers += 1
                 raise SubjectError(error, during) from error
             raise Unsupported(f"{during} is not implemented") from error
-        except Unsupported:
+        except Unsupported as error:
+            if raised_by_judge(error):  # an adapter, which is ours
+                raise
+            raise SubjectError(error, during) from error
+        except KeyboardInterrupt:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # hypothesis ends an example with one that is no Exception
             if self.case.dtype in ("float16", "bfloat16") and "not implemented for" in str(error):
                 raise Unsupported(f"no {self.case.dtype} on {self.case.device}: {first_line(error)}") from error
+            self.answers += 1
             raise SubjectError(error, during) from error
         finally:
             self.seconds_inside += time.perf_counter() - started
@@ -249,5 +258,9 @@ def seed_torch(seed: int) -> None:
 
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line."""
-    line = (str(error).strip() or "no message").splitlines()[0]
+    try:
+        said = str(error)
+    except Exception:  # it is the implementation's class, whose str() may do anything
+        said = "its str() raises"
+    line = (said.strip() or "no message").splitlines()[0]
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

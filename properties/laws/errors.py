@@ -110,8 +110,6 @@ def _attempt(action: Callable[[], Any]) -> tuple[BaseException | None, Any]:
         return None, action()
     except SubjectError as error:
         return error.original, None
-    except Unsupported as refused:  # a factory's NotImplementedError is a refusal too
-        return refused, None
 
 
 def _expect_refusal(probe: Probe, what: str, action: Callable[[], Any]) -> None:
@@ -126,6 +124,12 @@ def _expect_refusal(probe: Probe, what: str, action: Callable[[], Any]) -> None:
 
 
 def _expect_message(probe: Probe, what: str, raised: BaseException) -> None:
+    if isinstance(raised, NotImplementedError):
+        raise Violation(
+            f"{what} raised NotImplementedError, which says that code is missing, but should say that the input is "
+            "wrong, and what is accepted",
+            raised=type(raised).__name__,
+        )
     if not str(raised).strip():
         kind = type(raised).__name__
         raise Violation(f"{what} raised {kind} without a message, but should say what is accepted", raised=kind)

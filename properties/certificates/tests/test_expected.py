@@ -11,6 +11,7 @@ from sdtps_ref.properties import check_implementation
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import ExpectedFailure, read_expected
 from sdtps_ref.properties.certificates.expected_writing import generalised, write_expected
+from sdtps_ref.properties.certificates.level import CORE
 from sdtps_ref.properties.cli.commands import certify
 from sdtps_ref.properties.engine.expectations import held_against
 from sdtps_ref.properties.engine.settings import Profile
@@ -52,11 +53,12 @@ def test_what_fails_as_expected_does_not_refuse() -> None:
 def test_a_level_with_expected_failures_does_not_look_like_one_without() -> None:
     """Whoever compares or prints the level sees how many MUSTs failed as expected."""
     with_all = {"implementation": {"methods": ["selector"]}, "environment": {"laws": "all", "shard": None}}
-    passed, broken = LawResult("a.b", "MUST", "passed"), LawResult("c.d", "MUST", "xfailed")
+    core = tuple(LawResult(law_id, "MUST", "passed") for law_id in CORE["selector"])
+    broken = LawResult("c.d", "MUST", "xfailed")
 
-    plain = Certificate(**with_all, laws=(passed,)).level
-    one = Certificate(**with_all, laws=(passed, broken)).level
-    two = Certificate(**with_all, laws=(passed, broken, replace(broken, id="e.f"))).level
+    plain = Certificate(**with_all, laws=core).level
+    one = Certificate(**with_all, laws=(*core, broken)).level
+    two = Certificate(**with_all, laws=(*core, broken, replace(broken, id="e.f"))).level
 
     assert plain == "selection"
     assert one == "selection, with 1 expected failure"

@@ -27,7 +27,8 @@ def certify(arguments: list[str]) -> int:
     if options.jobs > 1 and options.in_process:
         parser.error("given --jobs with --in-process; accepted: one of them")
     console = Console(highlight=False, markup=False)
-    launched = [] if options.in_process else [Launched() for _ in range(options.jobs)]
+    scripted = ".py" not in options.target
+    launched = [] if options.in_process else [Launched(scripted) for _ in range(options.jobs)]
     try:
         files = asked_for(options)
         # Only now, while the children import torch too.

@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import GivenExpected
+from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.engine.causes import causes_of
 from sdtps_ref.properties.engine.environment import environment
 from sdtps_ref.properties.engine.example_database import GivenDatabase
@@ -83,7 +84,7 @@ def certificate_of(
 ) -> Certificate:
     """Hold the implementation, which is at each of the `runners`, to the laws of `settings`. so_far: results it has."""
     started = time.perf_counter()
-    selected = settings.selected()
+    selected = {law.id: law for law in settings.selected().values() if speaks_of(law, runners[0].about.methods)}
     results = dict(so_far or {})
     run_laws(
         selected,
@@ -105,6 +106,11 @@ def certificate_of(
     )
 
 
+def speaks_of(law: Law, methods: Sequence[str]) -> bool:
+    """Whether the law is about implementations of this kind: those of a call are not about a contract by hand."""
+    return law.needs != (CALL,) or CALL in methods
+
+
 def excused(
     law: Law, about: ImplementationInfo, so_far: Mapping[str, LawResult], settings: RunSettings
 ) -> LawResult | None:
@@ -113,6 +119,8 @@ def excused(
     if missing := law.missing(about.methods):
         said = [about.unwritten[method] for method in missing.split(" or ") if method in about.unwritten]
         why = f"needs {missing}, which the implementation lacks{': ' * bool(said)}{'; '.join(said)}"
+        if list(about.methods) == [CALL]:
+            why = "judged where selector and pipeline are handed over; here one call was judged"
     elif law.budget not in settings.profile.budgets and law.id not in (settings.laws or ()):
         why = f"profile {settings.profile.name} has no time for budget {law.budget!r}; ci has, and --law {law.id}"
     elif law.id in about.exempt:

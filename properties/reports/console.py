@@ -1,6 +1,6 @@
-"""What a person reads: a line a law as it is judged, then the verdict, then every failure."""
+"""What a person reads: a line a law as it is judged, each failure where that is asked for, and the last screen."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -8,6 +8,7 @@ from rich.text import Text
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
 from sdtps_ref.properties.kit.case import CLASSES
 from sdtps_ref.properties.kit.law import all_laws
+from sdtps_ref.properties.reports.first_screen import print_first_screen
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"} | {
     "xfailed": "yellow",
@@ -25,75 +26,16 @@ def law_line(result: LawResult) -> Text:
     return line + Text(f" {result.examples:5} examples {result.seconds:6.2f} s", style="dim")
 
 
-def print_summary(console: Console, certificate: Certificate, *, verbose: bool = False) -> None:
-    """The verdict, the diagnosis, then for each failure its message, case and script."""
-    given, where = certificate.implementation, certificate.environment
-    console.print()
-    console.print(verdict_line(certificate), soft_wrap=True)
-    console.print(
-        f"{given['name']} on torch {where['torch']}, {where['device']}, profile {where['profile']}, "
-        f"seed {where['seed']}: {certificate.seconds:.1f} s",
-        style="dim",
-        soft_wrap=True,
-    )
-    console.print(counts(certificate.laws))
-    console.print(ledger(certificate), style="dim", soft_wrap=True)
-    for result in certificate.laws:
-        if result.expected and result.status == "xfailed":
-            link = f" ({result.expected.link})" if result.expected.link else ""
-            console.print(Text(f"expected to fail: {result.id}: {result.expected.reason}{link}"), soft_wrap=True)
-    for name, value in certificate.diagnosis.items():
-        console.print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
-    for note in notes(certificate.laws):
-        console.print(f"note: {note}", style="yellow", soft_wrap=True)
-    raised: dict[str, str] = {}  # by what was raised, the first law in which it was
-    for result in certificate.laws:
-        if result.warns or result.refuses:
-            message = result.failure.message if result.failure and result.status == "error" else ""
-            if message in raised and not verbose:
-                _print_heading(console, result)
-                console.print(Text(f"  the same exception as in {raised[message]}, above"))
-                continue
-            if message:
-                raised[message] = result.id
-            _print_failure(console, result, verbose)
-
-
-def verdict_line(certificate: Certificate) -> Text:
-    """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
-    if certificate.verdict == "certified":
-        asked_for, shard = certificate.environment["laws"], certificate.environment["shard"]
-        level = f"level {certificate.level}" if certificate.level else "in part: no selector"
-        if asked_for != "all":
-            level = f"in part: by {', '.join(asked_for)} alone"
-        elif shard:
-            level = f"in part: shard {shard}; `sdtps merge` joins the others"
-        if certificate.expected_failures and not certificate.level:
-            level += f", with {len(certificate.expected_failures)} expected to fail"
-        return Text(f"CERTIFIED, {level}", style="bold yellow" if certificate.expected_failures else "bold green")
-    if certificate.verdict == "refused":
-        return Text(f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}", style="bold red")
-    roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
-    reasons = {r.failure.message if r.failure else r.reason for r in roots}
-    nothing = "PASSED" if any(r.status == "xfailed" for r in certificate.laws) else "MEASURED"
-    return Text(f"NOTHING {nothing}: {'; '.join(sorted(reasons))}", style="bold red")
-
-
-def counts(results: Iterable[LawResult]) -> str:
-    """How many laws came to what."""
-    tally: dict[str, int] = {}
-    for result in results:
-        status = "warning" if result.warns else result.status
-        tally[status] = tally.get(status, 0) + 1
-    return ", ".join(f"{count} {status}" for status, count in tally.items())
-
-
-def notes(results: Iterable[LawResult]) -> list[str]:
-    """What the implementation did besides, each with how many laws saw it."""
-    seen: dict[str, int] = {}
-    for note in (note for result in results for note in result.notes):
-        seen[note] = seen.get(note, 0) + 1
-    return [f"{note} (in {count} laws)" if count > 1 else note for note, count in seen.items()]
+def print_summary(
+    console: Console, certificate: Certificate, *, verbose: bool = False, written: Sequence[str] = ()
+) -> None:
+    """The last screen; before it, where `verbose`, each failure with its case, remedy, script and traceback."""
+    if verbose:
+        console.print(ledger(certificate), style="dim", soft_wrap=True)
+        for result in certificate.laws:
+            if result.warns or result.refuses:
+                _print_failure(console, result)
+    print_first_screen(console, certificate, written)
 
 
 def ledger(certificate: Certificate) -> str:
@@ -114,7 +56,7 @@ def _print_heading(console: Console, result: LawResult) -> None:
     console.print(Text(f"{kind}: {result.id}", style="yellow" if result.warns else "bold red"))
 
 
-def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
+def _print_failure(console: Console, result: LawResult) -> None:
     _print_heading(console, result)
     if result.failure is None:
         console.print(Text(f"  {result.reason}"))
@@ -128,7 +70,7 @@ def _print_failure(console: Console, result: LawResult, verbose: bool) -> None:
         if law is not None:
             console.print(Text(f"  remedy: {' '.join(law.sections['Remedy'].split())}"))
         _print_script(console, result.failure)
-    if verbose and result.failure.traceback:
+    if result.failure.traceback:
         console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)
 
 

@@ -9,8 +9,7 @@ from typing import Any
 from sdtps_ref.optional_libraries import require
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.visible import with_all_visible
-from sdtps_ref.properties.reports.console import notes
-from sdtps_ref.properties.reports.wording import MEANINGS, remedy, verdict_words, where, why, word
+from sdtps_ref.properties.reports.wording import MEANINGS, notes, remedy, verdict_words, where, why, word
 
 
 def junit(certificate: Certificate) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.visible import with_all_visible
-from sdtps_ref.properties.reports.console import counts, notes
 from sdtps_ref.properties.reports.wording import (
     MEANINGS,
     SCRIPT_WAS,
+    counts,
     expectation,
+    notes,
     remarkable,
     remedy,
     told,

@@ -1,6 +1,6 @@
 """The words that every report uses for what became of a law, and what the law itself has to say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.kit.law import all_laws
@@ -30,9 +30,22 @@ def word(result: LawResult) -> str:
 
 def verdict_words(certificate: Certificate) -> str:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
-    from sdtps_ref.properties.reports.console import verdict_line
-
-    return verdict_line(certificate).plain
+    if certificate.verdict == "certified":
+        asked_for, shard = certificate.environment["laws"], certificate.environment["shard"]
+        level = f"level {certificate.level}" if certificate.level else "in part: no selector"
+        if asked_for != "all":
+            level = f"in part: by {', '.join(asked_for)} alone"
+        elif shard:
+            level = f"in part: shard {shard}; `sdtps merge` joins the others"
+        if certificate.expected_failures and not certificate.level:
+            level += f", with {len(certificate.expected_failures)} expected to fail"
+        return f"CERTIFIED, {level}"
+    if certificate.verdict == "refused":
+        return f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}"
+    roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
+    reasons = {r.failure.message if r.failure else r.reason for r in roots}
+    nothing = "PASSED" if any(r.status == "xfailed" for r in certificate.laws) else "MEASURED"
+    return f"NOTHING {nothing}: {'; '.join(sorted(reasons))}"
 
 
 def why(result: LawResult) -> str:
@@ -56,6 +69,22 @@ def remarkable(certificate: Certificate) -> Iterator[LawResult]:
 def unjudged(certificate: Certificate) -> Iterator[LawResult]:
     """The laws that were skipped or blocked."""
     return (result for result in certificate.laws if result.status in ("skipped", "blocked"))
+
+
+def counts(results: Iterable[LawResult]) -> str:
+    """How many laws came to what."""
+    tally: dict[str, int] = {}
+    for result in results:
+        tally[word(result)] = tally.get(word(result), 0) + 1
+    return ", ".join(f"{count} {status}" for status, count in tally.items())
+
+
+def notes(results: Iterable[LawResult]) -> list[str]:
+    """What the implementation did besides, each with how many laws saw it."""
+    seen: dict[str, int] = {}
+    for note in (note for result in results for note in result.notes):
+        seen[note] = seen.get(note, 0) + 1
+    return [f"{note} (in {count} laws)" if count > 1 else note for note, count in seen.items()]
 
 
 def section(law_id: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.targets.discovery import GROUP, offered
+from sdtps_ref.properties.targets.roots import package_of, put_on_path, stand_in
 
 REFERENCE = "sdtps_ref.properties.reference:Reference"
 ACCEPTED = (
@@ -44,15 +45,23 @@ def load_module(place: str, target: str) -> ModuleType:
         path = Path(place).resolve()
         if not path.is_file():
             raise TargetError(f"there is no file {place}")
-        loaded = sys.modules.get(path.stem)
+        put_on_path(path)
+        package = package_of(path)
+        name = ".".join((*package, path.stem))
+        loaded = sys.modules.get(name)
         if loaded is not None and getattr(loaded, "__file__", None) == str(path):
             return loaded
-        sys.path.insert(0, str(path.parent))  # for the file's own neighbours
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if package:
+            stand_in(package, path)
+        spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[spec.name]
+            raise
         return module
     except TargetError:
         raise

@@ -21,8 +21,13 @@ main()
 
 @dataclass
 class Launched:
-    """A process that waits for its first order. log: what it writes to stderr."""
+    """A process that waits for its first order. log: what it writes to stderr.
 
+    scripted: whether what torch.jit.script compiles is compiled; else it runs as the Python that it is written in,
+    which can be watched.
+    """
+
+    scripted: bool = True
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def __post_init__(self) -> None:
@@ -31,6 +36,7 @@ class Launched:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
+            env=os.environ if self.scripted else {**os.environ, "PYTORCH_JIT": "0"},
             start_new_session=True,  # Ctrl-C is for the certifier, which then ends this one
         )
 

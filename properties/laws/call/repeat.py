@@ -148,19 +148,6 @@ def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
     return site.decision_call.place
 
 
-def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
-    """The line between the score and D that reads a tensor which is neither trained nor made in this call."""
-    assert site.decision_call is not None
-    first = -1 if site.score_call is None else site.score_call.number
-    for number in reading.graph.ancestors(site.decision_call.number):
-        call = reading.watched.calls[number]
-        if number > first and any(
-            t.is_floating_point() and t.numel() > 1 and not t.requires_grad for t in call.outside
-        ):
-            return call.place
-    return site.decision_call.place
-
-
 def _refuse_noise(what: str, place: SourceLine | None) -> None:
     raise Violation(
         what,

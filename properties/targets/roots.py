@@ -1,0 +1,91 @@
+"""Where a file's own imports start: its repository's root, and its package, as its owner has them on the path."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from sdtps_ref.errors import InvalidInput
+
+HIGHEST = 8  # folders above a file in which its imports are looked for
+
+
+def put_on_path(path: Path) -> None:
+    """Put the file's folder, and the root that holds what it imports, at the head of the path."""
+    for folder in dict.fromkeys([str(path.parent), str(_root(path))]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def put_root_on_path(root: str) -> None:
+    """Put the root that was asked for at the head of the path, where child processes find it too.
+
+    Raises InvalidInput where it is no folder.
+    """
+    if not Path(root).is_dir():
+        raise InvalidInput.given(f"--root {root}", "a folder, the one from which the file's imports start")
+    sys.path.insert(0, str(Path(root).resolve()))
+
+
+def _root(path: Path) -> Path:
+    """The nearest folder above the file in which every import lies that is not installed; else its own folder."""
+    wanted = {name for name in _imported(path) if not _is_installed(name)}
+    for folder in _above(path):
+        if wanted and all((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in wanted):
+            return folder
+    return path.parent
+
+
+def _above(path: Path) -> Iterator[Path]:
+    for folder in list(path.parents)[:HIGHEST]:
+        yield folder
+        if (folder / ".git").exists():
+            return
+
+
+def _imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def package_of(path: Path) -> tuple[str, ...]:
+    """The folders that are the file's package, outermost first; none where it makes no relative import."""
+    level = max((n.level for n in ast.walk(_parsed(path)) if isinstance(n, ast.ImportFrom)), default=0)
+    if not level:
+        return ()
+    depth = level
+    while (path.parents[depth] / "__init__.py").is_file():
+        depth += 1
+    return tuple(folder.name for folder in reversed(list(path.parents)[:depth]))
+
+
+def stand_in(package: tuple[str, ...], path: Path) -> None:
+    """Packages in name only, whose own code is not run: an `__init__` may import far more than the file does."""
+    top = path.parents[len(package) - 1].parent
+    for count in range(1, len(package) + 1):
+        name = ".".join(package[:count])
+        if name in sys.modules:
+            continue
+        made = ModuleType(name)
+        made.__path__ = [str(top.joinpath(*package[:count]))]
+        sys.modules[name] = made
+
+
+def _parsed(path: Path) -> ast.AST:
+    return ast.parse(path.read_bytes())

@@ -1,65 +1,32 @@
-"""The command of this room: `sdtps golden generate|check|diff`."""
+"""The commands of this room: `sdtps golden generate|check|diff`."""
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command, option
+from sdtps_ref.command_line.messages import results_console
+from sdtps_ref.command_line.types import FILE, Choice
 from sdtps_ref.golden import stages, vectors
 from sdtps_ref.golden.diff import differences
 
 SHOWN = 10  # mismatches a stage that are printed in full
+FOLDER: dict[str, Any] = {"type": FILE, "default": vectors.FOLDER, "metavar": "FOLDER"}
+HELP_TARGET = "package.module:attribute or path/to/file.py:attribute (default: the reference)"
 
 
-def golden(arguments: list[str]) -> int:
-    """Generate the golden vectors, hold an implementation to them, or compare two sets of them.
-
-    Exit 0 as it should be, 1 mismatch or difference, 2 could not run.
-    """
-    summary, _, exits = (golden.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="sdtps golden", description=summary, epilog=exits.strip())
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    folder: dict[str, Any] = {"type": Path, "default": vectors.FOLDER, "metavar": "FOLDER"}
-
-    generate = commands.add_parser("generate", help="write the vectors, the same to the last byte on every machine")
-    generate.add_argument("--vectors", **folder, help="where to (default: this package's own)")
-    generate.add_argument("--stage", action="append", choices=stages.NAMES, help="this stage only")
-    generate.set_defaults(run=_generate)
-
-    check = commands.add_parser("check", help="hold an implementation to the vectors")
-    check.add_argument(
-        "target",
-        nargs="?",
-        metavar="TARGET",
-        help="package.module:attribute or path/to/file.py:attribute (default: the reference)",
-    )
-    check.add_argument("--vectors", **folder, help="a set, also an old one (default: this package's own)")
-    check.add_argument("--stage", action="append", choices=stages.NAMES, help="this stage only")
-    check.set_defaults(run=_check)
-
-    diff = commands.add_parser("diff", help="say what changed between two sets, by case and by units in the last place")
-    diff.add_argument("old", type=Path, metavar="OLD", help="a folder of vector files")
-    diff.add_argument("new", type=Path, metavar="NEW", help="another")
-    diff.set_defaults(run=_diff)
-
-    options = parser.parse_args(arguments)
-    try:
-        return options.run(options, Console(highlight=False, markup=False))
-    except SDTPSError as error:
-        print(f"sdtps golden: {error}", file=sys.stderr)
-        return 2
-
-
-def _generate(options: argparse.Namespace, console: Console) -> int:
+@command()
+@option("--vectors", "folder", **FOLDER, help="where to (default: this package's own)")
+@option("--stage", multiple=True, type=Choice(stages.NAMES), help="this stage only")
+def generate(folder: Path, stage: tuple[str, ...]) -> int:
+    """Write the vectors, the same to the last byte on every machine."""
+    console = results_console()
     try:
         from sdtps_ref.golden.generate import write
     except ModuleNotFoundError as error:
         raise vectors.VectorError(f"{error}; accepted: an environment with mpmath, which torch brings along") from error
-    changed = write(options.vectors, tuple(options.stage or stages.NAMES))
+    changed = write(folder, tuple(stage or stages.NAMES))
     for path in changed:
         console.print(f"wrote {path}", soft_wrap=True)
     if not changed:
@@ -67,17 +34,23 @@ def _generate(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace, console: Console) -> int:
-    from sdtps_ref.golden.check import check
+@command()
+@argument("target", required=False, metavar="TARGET", description=HELP_TARGET)
+@option("--vectors", "folder", **FOLDER, help="a set, also an old one (default: this package's own)")
+@option("--stage", multiple=True, type=Choice(stages.NAMES), help="this stage only")
+def check(target: str | None, folder: Path, stage: tuple[str, ...]) -> int:
+    """Hold an implementation to the vectors. Exit 0 as written, 1 mismatch, 2 could not run."""
+    from sdtps_ref.golden.check import check as checked
     from sdtps_ref.properties.targets import target as targets
 
-    target = options.target or targets.REFERENCE
-    files = vectors.read_all(options.vectors)
-    files = [file for file in files if not options.stage or file.stage in options.stage]
+    console = results_console()
+    target = target or targets.REFERENCE
+    files = vectors.read_all(folder)
+    files = [file for file in files if not stage or file.stage in stage]
     if not files:
-        raise vectors.VectorError(f"{options.vectors} has no file for {', '.join(options.stage)}")
+        raise vectors.VectorError(f"{folder} has no file for {', '.join(stage)}")
     implementation = targets.load(target)
-    reports = check(implementation, files)
+    reports = checked(implementation, files)
     name = getattr(implementation, "name", target)
     specs = ", ".join(map(str, sorted({file.spec_version for file in files})))
     console.print(f"{name} against golden vectors, spec version {specs}", soft_wrap=True)
@@ -103,8 +76,14 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     return 1 if wrong else 0
 
 
-def _diff(options: argparse.Namespace, console: Console) -> int:
-    found = list(differences(vectors.read_all(options.old), vectors.read_all(options.new)))
+@command()
+@argument("old", type=FILE, metavar="OLD", description="a folder of vector files")
+@argument("new", type=FILE, metavar="NEW", description="another")
+def diff(old: Path, new: Path) -> int:
+    """Say what changed between two sets, by case and by units in the last place. Exit 0 nothing, 1 something, 2 could
+    not run."""
+    console = results_console()
+    found = list(differences(vectors.read_all(old), vectors.read_all(new)))
     for line in found:
         console.print(line, soft_wrap=True)
     console.print(f"{len(found)} differences" if found else "no difference")

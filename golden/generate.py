@@ -23,6 +23,7 @@ from sdtps_ref.golden.flags import NOTES
 from sdtps_ref.golden.floats import FORMATS, all_exact_in, nearest_float, rounded, spacing, to_hex
 from sdtps_ref.golden.stage import CaseSpec, Inputs, Outputs, Stage
 from sdtps_ref.golden.vectors import Case, Tolerance, VectorError, VectorFile
+from sdtps_ref.output_files import replace_text
 
 DIGITS = (60, 120)
 VANISHED = 1e-40  # an entry this small that depends on the digits is a sum that cancels: it is zero
@@ -117,9 +118,9 @@ def write(folder: Path, names: tuple[str, ...] = stages.NAMES) -> list[Path]:
         if published.spec_version != vectors.SPEC_VERSION:
             kept = folder / f"spec-{published.spec_version}" / path.name
             kept.parent.mkdir(exist_ok=True)
-            kept.write_text(path.read_text())
+            replace_text(kept, path.read_text())
     for path, text in changed.items():
-        path.write_text(text, newline="\n")
+        replace_text(path, text)
     return list(changed)
 
 

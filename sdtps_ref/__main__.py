@@ -2,64 +2,104 @@
 
 import os
 import sys
-from importlib import import_module
+from typing import Any
 
+import click
+
+from sdtps_ref import __version__
+from sdtps_ref.command_line.run import exit_status, run_program
+from sdtps_ref.command_line.table import CommandTable
+
+CLI = "sdtps_ref.properties.cli"
 COMMANDS = {
-    "certify": ("properties.cli", "hold an implementation to the laws"),
-    "laws": ("properties.cli", "list every law"),
-    "explain": ("properties.cli", "print one law: formula, reason, what breaks it, remedy"),
-    "selftest": ("properties.cli", "run the laws on planted faults and right variants"),
-    "report": ("properties.cli", "make JSON, JUnit XML, Markdown, a badge or a page from a stored certificate"),
-    "schema": ("properties.cli", "print the JSON schema of a certificate"),
-    "verify": ("properties.cli", "check a stored certificate; with --rerun, reproduce its verdict"),
-    "replay": ("properties.cli", "rerun the failing case of one law that a certificate stores"),
-    "merge": ("properties.cli", "join certificates of several environments into a table, and shards into one"),
-    "init": ("properties.cli", "write an adapter to start from, and a test file, into your project"),
-    "golden": ("golden", "generate the golden vectors, or check an implementation against them"),
-    "bench": ("benchmarks", "time implementations against each other and against the machine's limit"),
-    "gate": ("benchmarks", "did it get slower: two revisions, folders or targets against each other"),
+    "certify": (f"{CLI}.certify:certify", "hold an implementation to the laws"),
+    "laws": (f"{CLI}.laws:laws", "list every law"),
+    "explain": (f"{CLI}.laws:explain", "print one law: formula, reason, what breaks it, remedy"),
+    "selftest": (f"{CLI}.selftest:selftest", "run the laws on planted faults and right variants"),
+    "report": (
+        f"{CLI}.report:report",
+        "make JSON, JUnit XML, Markdown, a badge or a page from a stored certificate",
+    ),
+    "schema": (f"{CLI}.report:schema", "print the JSON schema of a certificate"),
+    "verify": (f"{CLI}.stored:verify", "check a stored certificate; with --rerun, reproduce its verdict"),
+    "replay": (f"{CLI}.stored:replay", "rerun the failing case of one law that a certificate stores"),
+    "merge": (f"{CLI}.stored:merge", "join certificates of several environments into a table, and shards into one"),
+    "init": (f"{CLI}.init:init", "write an adapter to start from, and a test file, into your project"),
+    "golden": ("", "generate the golden vectors, or check an implementation against them"),
+    "golden generate": (
+        "sdtps_ref.golden.commands:generate",
+        "write the vectors, the same to the last byte on every machine",
+    ),
+    "golden check": ("sdtps_ref.golden.commands:check", "hold an implementation to the vectors"),
+    "golden diff": ("sdtps_ref.golden.commands:diff", "tell what changed between two sets of vectors"),
+    "bench": ("sdtps_ref.benchmarks.commands:bench", "time implementations against the limit of this machine"),
+    "bench record": (
+        "sdtps_ref.benchmarks.history.cli:record",
+        "time a certified pipeline against a frozen baseline, and append the ratios to a history",
+    ),
+    "bench history": ("sdtps_ref.benchmarks.history.cli:history", "show a history, and mark where it changed"),
+    "bench trainability": (
+        "sdtps_ref.benchmarks.trainability.cli:trainability",
+        "train a toy task with no D, the 1e10 mask and the log mask, under Adam and SGD",
+    ),
+    "gate": (
+        "sdtps_ref.benchmarks.commands:gate",
+        "did it get slower: two revisions, folders or targets against each other",
+    ),
 }
 
 # Options that served this repository alone, and what replaced them.
 MOVED = {
-    ("gate", "--calibrate"): "benchmarks.maintenance.calibration",
-    ("gate", "--rehearse"): "benchmarks.maintenance.rehearsal",
-    ("merge", "--readme"): "properties.maintenance.compatibility",
-    ("selftest", "--readme"): "properties.maintenance.kill_matrix",
+    ("gate", "--calibrate"): "in a checkout, python -m sdtps_ref.benchmarks.maintenance.calibration",
+    ("gate", "--rehearse"): "in a checkout, python -m sdtps_ref.benchmarks.maintenance.rehearsal",
+    ("merge", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.compatibility",
+    ("selftest", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.kill_matrix",
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Exit status: the command's own; 2 for an unknown one."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if not given or given[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if given else 2
-    if given[0] == "--version":
-        from sdtps_ref import __version__
+EPILOG = """`sdtps help COMMAND` tells the options of a command.
 
-        print(f"sdtps {__version__}")
-        return 0
-    if given[0] not in COMMANDS:
-        print(f"sdtps: given command {given[0]!r}; accepted: {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
-    for option in given[1:]:
-        if module := MOVED.get((given[0], option.partition("=")[0])):
-            accepted = f"in a checkout, python -m sdtps_ref.{module}"
-            print(f"sdtps {given[0]}: given {option}; accepted: {accepted}", file=sys.stderr)
-            return 2
+\b
+eval "$(_SDTPS_COMPLETE=bash_source sdtps)"  # completes them in bash
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status; as the program, where no arguments are given, it ends the process."""
     # Matrices here are small: several threads would mostly wait for each other.
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(library, "1")
-    room, _ = COMMANDS[given[0]]
-    return getattr(import_module(f"sdtps_ref.{room}.commands"), given[0])(given[1:])
+    if arguments is None:
+        run_program(commands())
+    return exit_status(commands(), arguments)
 
 
-def usage() -> str:
-    """What `sdtps --help` prints."""
-    width = max(map(len, COMMANDS)) + 2
-    lines = [f"  {name:{width}}{what}" for name, (_, what) in COMMANDS.items()]
-    return "\n".join(["usage: sdtps COMMAND [OPTIONS]", "", *lines, "", "sdtps COMMAND --help tells the options."])
+def commands() -> CommandTable:
+    """The table as click's group, with what `sdtps` itself takes."""
+
+    def version(ctx: click.Context, parameter: click.Parameter, given: bool) -> Any:
+        if given:
+            print(f"sdtps {__version__}")
+            ctx.exit()
+
+    return CommandTable(
+        COMMANDS,
+        MOVED,
+        name="sdtps",
+        params=[
+            click.Option(
+                ["-V", "--version"],
+                is_flag=True,
+                is_eager=True,
+                callback=version,
+                help="Print the version.",
+                expose_value=False,
+            ),
+            click.Option(["--verbose"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        ],
+        epilog=EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
 
 
 if __name__ == "__main__":

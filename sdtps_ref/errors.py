@@ -1,5 +1,7 @@
 """Every error this project raises on purpose derives from one class."""
 
+from collections.abc import Iterable
+
 
 class SDTPSError(Exception):
     """Base of every error that sdtps_ref raises on purpose."""
@@ -12,3 +14,13 @@ class InvalidInput(SDTPSError, ValueError):
     def given(cls, what: str, accepted: str) -> "InvalidInput":
         """The one form every such message has: `what` was given, `accepted` would have been right."""
         return cls(f"given {what}; accepted: {accepted}")
+
+    @classmethod
+    def unknown(cls, kind: str, name: str, known: Iterable[str], accepted: str = "{}") -> "InvalidInput":
+        """A name that is not among those that are known, with the one that was probably meant."""
+        from difflib import get_close_matches  # slow to import, and seldom needed
+
+        names = list(known)
+        near = get_close_matches(name, names, 1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return cls.given(f"{kind} {name!r}{meant}", accepted.format(", ".join(names)))

@@ -3,25 +3,31 @@
 import contextlib
 import io
 import os
-import re
 
 from sdtps_ref.__main__ import COMMANDS, main
 
 COLUMNS = "96"
-# A command of a command: one that its help lists, or says how to call.
-LISTED = re.compile(r"^ {4}([a-z][\w-]*)(?: |$)", re.MULTILINE)
 
 
 def commands_page() -> str:
     """Markdown, a heading a command."""
     parts = ["# Commands", "", _block(_printed(["--help"])), ""]
-    for name, (_, what) in COMMANDS.items():
-        said = _printed([name, "--help"])
-        parts += [f"## sdtps {name}", "", f"{what.capitalize()}.", "", _block(said), ""]
-        called = re.findall(rf"`sdtps {name} ([a-z][\w-]*)`", " ".join(said.split()))
-        for further in dict.fromkeys([*LISTED.findall(said), *called]):
-            parts += [f"### sdtps {name} {further}", "", _block(_printed([name, further, "--help"])), ""]
+    for name, (_, what) in sorted(COMMANDS.items(), key=_place):
+        level = "##" + "#" * name.count(" ")
+        parts += [
+            f"{level} sdtps {name}",
+            "",
+            f"{what.capitalize()}.",
+            "",
+            _block(_printed([*name.split(), "--help"])),
+            "",
+        ]
     return "\n".join(parts)
+
+
+def _place(entry: tuple[str, tuple[str, str]]) -> int:
+    """A command of two words stands below the one that its first word names."""
+    return list(COMMANDS).index(entry[0].partition(" ")[0])
 
 
 def _block(text: str) -> str:
@@ -30,7 +36,7 @@ def _block(text: str) -> str:
 
 def _printed(arguments: list[str]) -> str:
     before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = COLUMNS  # argparse breaks its lines there
+    os.environ["COLUMNS"] = COLUMNS  # where lines are broken
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
             main(arguments)

@@ -16,10 +16,9 @@ from expecttest import assert_expected_inline
 from rich.console import Console
 
 from sdtps_ref import InvalidInput, MultiModalSDTPS, TokenAggregation, TokenSparse
-from sdtps_ref.__main__ import usage
+from sdtps_ref.__main__ import main
 from sdtps_ref.inputs import check_count, check_ratio, check_tau
 from sdtps_ref.properties.certificates.certificate import Certificate
-from sdtps_ref.properties.cli import commands
 from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import Profile
@@ -64,7 +63,7 @@ def normalised(text: str) -> str:
     """The text less what differs from run to run and from machine to machine.
 
     Seconds, percentages, rates and counts of examples become `#`, torch's version `TORCH`; the values of drawn
-    tensors are left out; spaces at line ends go, and so does whatever rich or argparse do to a line's width.
+    tensors are left out; spaces at line ends go, and so does whatever rich or click do to a line's width.
     """
     text = re.sub(r"\d+\.\d+ s\b", "# s", text)
     text = re.sub(r"\d+%", "#%", text)
@@ -90,7 +89,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    with contextlib.suppress(SystemExit):  # argparse, after its help
+    with contextlib.suppress(SystemExit):  # after the help
         run()
     return normalised(capsys.readouterr().out)
 
@@ -235,7 +234,7 @@ decision[b=0, n=0] in eval mode = 1.25, but should be 1 (3 of 3 entries are off 
 
 def test_explain(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The four parts of a law's docstring, under its id, level and needs."""
-    text = command(capsys, monkeypatch, lambda: commands.explain(["decision.forward_is_hard"]))
+    text = command(capsys, monkeypatch, lambda: main(["explain", "decision.forward_is_hard"]))
 
     assert_expected_inline(
         text,
@@ -254,7 +253,7 @@ Remedy: write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) + soft
 
 def test_laws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every id with its level: ids are stable and never reused, so a line may be added here and none changed."""
-    text = command(capsys, monkeypatch, lambda: commands.laws([]))
+    text = command(capsys, monkeypatch, lambda: main(["laws"]))
     listed = "\n".join(" ".join(line.split()[:2]) for line in sorted(text.splitlines()))
 
     assert_expected_inline(
@@ -322,13 +321,21 @@ training.gradient_stays_bounded MUST""",
     )
 
 
-def test_help() -> None:
+def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`sdtps --help` names every command."""
-    assert_expected_inline(
-        usage(),
-        """\
-usage: sdtps COMMAND [OPTIONS]
+    text = command(capsys, monkeypatch, lambda: main(["--help"]))
 
+    assert_expected_inline(
+        text,
+        """\
+Usage: sdtps [OPTIONS] COMMAND [ARGS]...
+
+Options:
+  -V, --version  Print the version.
+  --verbose      Show the traceback of an error.
+  -h, --help     Show this message and exit.
+
+Commands:
   certify   hold an implementation to the laws
   laws      list every law
   explain   print one law: formula, reason, what breaks it, remedy
@@ -340,57 +347,60 @@ usage: sdtps COMMAND [OPTIONS]
   merge     join certificates of several environments into a table, and shards into one
   init      write an adapter to start from, and a test file, into your project
   golden    generate the golden vectors, or check an implementation against them
-  bench     time implementations against each other and against the machine's limit
+  bench     time implementations against the limit of this machine
   gate      did it get slower: two revisions, folders or targets against each other
 
-sdtps COMMAND --help tells the options.""",
+  `sdtps help COMMAND` tells the options of a command.
+
+  eval "$(_SDTPS_COMPLETE=bash_source sdtps)"  # completes them in bash""",
     )
 
 
 def test_help_of_certify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`sdtps certify --help` tells every option and the exit statuses."""
-    text = command(capsys, monkeypatch, lambda: commands.certify(["--help"]))
+    text = command(capsys, monkeypatch, lambda: main(["certify", "--help"]))
 
     assert_expected_inline(
         text,
         """\
-usage: sdtps certify [-h] [--profile {quick,ci,deep}] [--seed SEED] [--law ID] [--shard I/N] [--device DEVICE] [--expected FILE] [--database WHERE] [--jobs N] [--time-limit S] [--memory-limit GIB] [--in-process] [--json FILE] [--junit FILE] [--markdown FILE] [--badge FILE] [--html FILE] [--journal FILE] [--resume] [--write-expected FILE] [--verbose] [TARGET]
+Usage: sdtps certify [OPTIONS] [TARGET]
 
-Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
+  Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
 
-positional arguments:
-  TARGET                package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one (default: the reference)
+Arguments:
+  TARGET  package.module:attribute or path/to/file.py:attribute, the attribute left out where the
+          classes have a published signature; or the name under which an installed package offers
+          one (default: the reference)
 
-options:
-  -h, --help            show this help message and exit
-  --verbose             show tracebacks
+What is judged:
+  --profile [quick|ci|deep]  how hard to look (default: quick)
+  --seed N                   of the drawn cases (default: 0; with deep, a new one each time)
+  --law ID                   this law or stage only, with what it rests on
+  --shard I/N                every N-th law from the I-th on; merge joins them
+  --device DEVICE            where the laws run (default: cpu)
+  --expected FILE            TOML file of laws that are known to fail
+  --database WHERE           failing cases that are shared: a directory, redis://host:port/db, or
+                             none; may be repeated (default: none; with deep, .sdtps/examples)
 
-what is judged:
-  --profile {quick,ci,deep}
-                        how hard to look (default: quick)
-  --seed SEED           of the drawn cases (default: 0; with deep, a new one each time)
-  --law ID              this law or stage only, with what it rests on
-  --shard I/N           every N-th law from the I-th on; merge joins them
-  --device DEVICE       where the laws run (default: cpu)
-  --expected FILE       TOML file of laws that are known to fail
-  --database WHERE      failing cases that are shared: a directory, redis://host:port/db, or none; may be repeated (default: none; with deep, .sdtps/examples)
+In which process:
+  --jobs N            laws tried at once (default: 1)
+  --time-limit S      seconds a law (default: the profile's)
+  --memory-limit GIB  of a child (default: 4 on the CPU)
+  --in-process        no child process and no limits: for a debugger
 
-in which process:
-  --jobs N              laws that are tried at once (default: 1)
-  --time-limit S        seconds a law (default: the profile's)
-  --memory-limit GIB    of a child (default: 4 on the CPU)
-  --in-process          no child process and no limits: for a debugger
+What is kept:
+  --json FILE            write the certificate itself, from which the others can be made
+  --junit FILE           write JUnit XML
+  --markdown FILE        write a summary for a pull request
+  --badge FILE           write an endpoint for a badge of shields.io
+  --html FILE            write one self-contained page with plots
+  --journal FILE         results as they come (default: in .sdtps)
+  --resume               go on from the journal of an interrupted run
+  --write-expected FILE  a file for --expected, of what fails now
 
-what is kept:
-  --json FILE           write the certificate itself, from which the others can be made
-  --junit FILE          write JUnit XML
-  --markdown FILE       write a summary for a pull request
-  --badge FILE          write an endpoint for a badge of shields.io
-  --html FILE           write one self-contained page with plots
-  --journal FILE        results as they come (default: in .sdtps)
-  --resume              go on from the journal of an interrupted run
-  --write-expected FILE
-                        a file for --expected, of what fails now""",
+Options:
+  --verbose   show tracebacks
+  -h, --help  Show this message and exit.""",
     )
 
 
@@ -486,7 +496,7 @@ def test_bad_requests() -> None:
         """\
 given profile='fast'; accepted: quick, ci, deep
 given list, which has none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, model
-given law 'decision.is_nice'; accepted: a law's id or its stage: shape.follows_inputs, gradient.is_finite, ...""",
+given law 'decision.is_nice'; accepted: a law's id, as `sdtps laws` lists them, or a stage: shape, gradient, ...""",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import tomlkit
 
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.output_files import write_new
 from sdtps_ref.output_paths import check_writable
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import TABLE
@@ -43,8 +44,7 @@ def write_expected(path: Path, certificate: Certificate) -> int:
         entries.append(_entry(result, certificate.environment["device"]))
     document.add(tomlkit.nl())
     document.add(TABLE, entries)
-    with open(path, "x", encoding="utf-8") as file:
-        file.write(tomlkit.dumps(document))
+    write_new(path, tomlkit.dumps(document))
     return len(failed)
 
 

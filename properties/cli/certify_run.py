@@ -1,12 +1,13 @@
 """A run of `sdtps certify`, from its options to the certificate: found, announced, kept in the journal."""
 
-import argparse
 import contextlib
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 from rich.console import Console
 from rich.text import Text
 
+from sdtps_ref.command_line.run import if_interrupted
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.engine.certify import certificate_of
 from sdtps_ref.properties.engine.environment import environment
@@ -21,7 +22,7 @@ from sdtps_ref.properties.targets import target as targets
 
 
 def certified(
-    options: argparse.Namespace, settings: RunSettings, limits: Limits, launched: Sequence[Launched], console: Console
+    options: SimpleNamespace, settings: RunSettings, limits: Limits, launched: Sequence[Launched], console: Console
 ) -> Certificate:
     """The certificate of `options.target`; a line a law is printed as it comes. Raises SDTPSError.
 
@@ -36,18 +37,20 @@ def certified(
         }
         journal = Journal(options.journal or usual_path(settings), header)
         so_far = journal.results() if options.resume else {}
-        keep = journal.add if options.resume or _begun(journal, options, console) else lambda result: None
+        kept = options.resume or _begun(journal, options, console)
 
         def announce(result: LawResult) -> None:
-            keep(result)
+            if kept:
+                journal.add(result)
             console.print(law_line(result), soft_wrap=True)
 
         if so_far:
             console.print(f"{len(so_far)} laws are judged already, in {journal.path}", style="dim")
-        return certificate_of(runners, settings, so_far=so_far, announce=announce)
+        with if_interrupted("`--resume` goes on from here") if kept else contextlib.nullcontext():
+            return certificate_of(runners, settings, so_far=so_far, announce=announce)
 
 
-def _begun(journal: Journal, options: argparse.Namespace, console: Console) -> bool:
+def _begun(journal: Journal, options: SimpleNamespace, console: Console) -> bool:
     try:
         journal.begin()
     except JournalError as error:

@@ -1,10 +1,11 @@
 """`sdtps init`: an adapter to start from and a test file, in a third party's project."""
 
-import argparse
-import sys
 from pathlib import Path
 
+from sdtps_ref.command_line.command import argument, command
+from sdtps_ref.command_line.types import FILE
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.output_files import write_new
 
 ADAPTER = '''\
 """How sdtps makes the parts of this project's SDTPS: `sdtps certify sdtps_adapter.py:Mine`.
@@ -89,21 +90,15 @@ def write_beginning(folder: Path) -> list[Path]:
         raise AlreadyThere(f"{' and '.join(present)} exist already, so nothing was written; accepted: another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in FILES.items():
-        with open(folder / name, "x") as file:  # "x": not even a file that was made a moment ago is overwritten
-            file.write(text)
+        write_new(folder / name, text)  # not even a file that was made a moment ago is overwritten
     return [folder / name for name in FILES]
 
 
-def init(arguments: list[str]) -> int:
+@command()
+@argument("folder", required=False, default=".", type=FILE, metavar="DIR", description="where (default: here)")
+def init(folder: Path) -> int:
     """Write an adapter to start from, and a test file, into a project. Overwrites nothing; exit 2 if it would."""
-    parser = argparse.ArgumentParser(prog="sdtps init", description=init.__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
-    options = parser.parse_args(arguments)
-    try:
-        adapter, tests = write_beginning(options.folder)
-    except (SDTPSError, OSError) as error:
-        print(f"sdtps init: {error}", file=sys.stderr)
-        return 2
+    adapter, tests = write_beginning(folder)
     print(f"wrote {adapter}: fill in the methods that you have")
     print(f"wrote {tests}: the laws as tests of your project")
     print(f"next: sdtps certify {adapter}:Mine")

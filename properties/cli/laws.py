@@ -1,37 +1,29 @@
 """`sdtps laws` and `sdtps explain`: what is claimed, and why."""
 
-import argparse
-
-from rich.console import Console
 from rich.text import Text
 
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command
+from sdtps_ref.command_line.messages import results_console
 from sdtps_ref.properties.kit.law import all_laws, select_laws
 
 SLOW = {"compile": "compiles", "distributed": "starts processes"}
 
 
-def laws(arguments: list[str]) -> int:
+@command()
+def laws() -> int:
     """List every law with its level and its claim."""
-    argparse.ArgumentParser(prog="sdtps laws", description=laws.__doc__).parse_args(arguments)
-    console = Console(highlight=False, markup=False)
+    console = results_console()
     for law_id, law in all_laws().items():
         console.print(Text(f"{law_id:45} {law.level:6} {law.claim}"), soft_wrap=True)
     return 0
 
 
-def explain(arguments: list[str]) -> int:
+@command()
+@argument("law_id", metavar="ID", description="a law's id or a stage")
+def explain(law_id: str) -> int:
     """Print a law's formula, why it matters, what usually breaks it, and the remedy."""
-    parser = argparse.ArgumentParser(prog="sdtps explain", description=explain.__doc__)
-    parser.add_argument("id", metavar="ID", help="a law's id or a stage")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, markup=False)
-    try:
-        chosen = [law for law_id, law in select_laws([options.id]).items() if law_id.startswith(options.id)]
-    except SDTPSError as error:
-        console.print(Text(f"sdtps explain: {error}", style="bold red"), soft_wrap=True)
-        return 2
-    for law in chosen:
+    console = results_console()
+    for law in [law for name, law in select_laws([law_id]).items() if name.startswith(law_id)]:
         needs = ", ".join(law.needs).replace("|", " or ")
         rests = f"; rests on {', '.join(law.depends)}" if law.depends else ""
         slow = f"; {SLOW[law.budget]}, so left out of profile quick" if law.budget in SLOW else ""

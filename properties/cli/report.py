@@ -1,44 +1,37 @@
 """The commands that write reports from a stored certificate, and its schema."""
 
-import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command
+from sdtps_ref.command_line.messages import complain, results_console
+from sdtps_ref.command_line.types import FILE
 from sdtps_ref.properties.certificates import schema as schemas
 from sdtps_ref.properties.certificates.reading import read_certificate
 from sdtps_ref.properties.certificates.visible import with_all_visible
 from sdtps_ref.properties.reports.console import print_summary
-from sdtps_ref.properties.reports.formats import add_format_options, asked_for, write_reports
+from sdtps_ref.properties.reports.formats import asked_for, format_options, write_reports
 
 
-def report(arguments: list[str]) -> int:
+@command()
+@argument("certificate", type=FILE, metavar="CERT", description="what `sdtps certify --json` wrote")
+@format_options(but=("json",))
+def report(certificate: Path, **options: Any) -> int:
     """Write reports from a stored certificate; print what it says where none is asked for. Exit 0, or 2 if it cannot
     be read or written."""
-    parser = argparse.ArgumentParser(prog="sdtps report", description=report.__doc__)
-    parser.add_argument("certificate", type=Path, metavar="CERT", help="what `sdtps certify --json` wrote")
-    add_format_options(parser, but=("json",))
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, markup=False)
-    try:
-        files = asked_for(options)
-        certificate = read_certificate(options.certificate)
-        problems = write_reports(certificate, files)
-    except SDTPSError as error:
-        problems = [str(error)]
-    else:
-        if not files:
-            print_summary(console, with_all_visible(certificate))
+    files = asked_for(options)
+    stored = read_certificate(certificate)
+    problems = write_reports(stored, files)
     for problem in problems:
-        console.print(Text(f"sdtps report: {problem}", style="bold red"), soft_wrap=True)
+        complain(problem)
+    if not files:
+        print_summary(results_console(), with_all_visible(stored))
     return 2 if problems else 0
 
 
-def schema(arguments: list[str]) -> int:
+@command()
+def schema() -> int:
     """Print the JSON schema (draft 2020-12) of what `sdtps certify --json` writes."""
-    argparse.ArgumentParser(prog="sdtps schema", description=schema.__doc__).parse_args(arguments)
     sys.stdout.write(schemas.text())
     return 0

@@ -1,18 +1,13 @@
 """`sdtps selftest`: who watches the laws."""
 
-import argparse
-
+from sdtps_ref.command_line.command import command, option
+from sdtps_ref.command_line.types import whole
 from sdtps_ref.properties.selftest.false_alarms import run_false_alarms
 from sdtps_ref.properties.selftest.selftest import run_selftest
 
 
-def selftest(arguments: list[str]) -> int:
+@command()
+@option("--seeds", type=whole(1), metavar="N", help="instead, count false alarms: right ones, N seeds each")
+def selftest(seeds: int | None) -> int:
     """Run every law on every planted fault and on right implementations; print the kill matrix."""
-    parser = argparse.ArgumentParser(prog="sdtps selftest", description=selftest.__doc__)
-    parser.add_argument("--seeds", type=int, metavar="N", help="instead, count false alarms: right ones, N seeds each")
-    options = parser.parse_args(arguments)
-    if options.seeds is None:
-        return run_selftest()
-    if options.seeds < 1:
-        parser.error(f"given --seeds {options.seeds}; accepted: 1 or more")
-    return run_false_alarms(options.seeds)
+    return run_selftest() if seeds is None else run_false_alarms(seeds)

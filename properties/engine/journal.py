@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.properties.certificates.certificate import LawResult
 from sdtps_ref.properties.engine.settings import RunSettings
 
@@ -33,8 +34,8 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.parent == FOLDER:
-                (FOLDER / ".gitignore").write_text("*\n")
-            self.path.write_text(json.dumps(self.header) + "\n")
+                replace_text(FOLDER / ".gitignore", "*\n")
+            replace_text(self.path, json.dumps(self.header) + "\n")
         except OSError as error:
             raise JournalError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 

@@ -3,6 +3,7 @@
 import secrets
 
 from sdtps_ref.properties.certificates.expected import GivenExpected, read_expected
+from sdtps_ref.properties.engine.device import check_device
 from sdtps_ref.properties.engine.example_database import GivenDatabase, shared_examples
 from sdtps_ref.properties.engine.settings import EXAMPLES, Profile, RunSettings, named_profile
 
@@ -22,10 +23,11 @@ def make_settings(
 ) -> RunSettings:
     """The settings that these come to; see `check_implementation`.
 
-    Raises InvalidInput, before any law runs, for an unknown profile or law, expected failures that make no sense, or
-    a database out of reach.
+    Raises InvalidInput, before any law runs, for an unknown profile, law or device, invalid expected failures, or an
+    unreachable database.
     """
     chosen = named_profile(profile)
+    check_device(device)
     if seed is None:
         seed = secrets.randbelow(FRESH_SEEDS) if chosen.explores else 0
     settings = RunSettings(chosen, seed, device, target, laws, shard, read_expected(expected_failures))

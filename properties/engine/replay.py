@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure
+from sdtps_ref.properties.engine.device import why_absent
 from sdtps_ref.properties.engine.rerun_target import CannotRun, changed, found, place_of
 from sdtps_ref.properties.engine.settings import PROFILES, RunSettings
 from sdtps_ref.properties.kit.law import all_laws
@@ -75,8 +74,5 @@ def replay(
 
 
 def _expect_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except Exception as error:  # each kind of device has its own way of not being there
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CannotRun(f"the stored case needs device {device!r}, which torch does not have here: {why}") from error
+    if why := why_absent(device):
+        raise CannotRun(f"the stored case needs device {device!r}, which torch does not have here: {why}")

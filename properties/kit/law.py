@@ -136,7 +136,9 @@ def select_laws(ids: Iterable[str] | None) -> dict[str, Law]:
     for given in ids:
         named = {law_id for law_id in laws if given in (law_id, law_id.partition(".")[0])}
         if not named:
-            raise InvalidInput.given(f"law {given!r}", f"a law's id or its stage: {', '.join(laws)}")
+            stages = ", ".join(dict.fromkeys(law_id.partition(".")[0] for law_id in laws))
+            accepted = f"a law's id, as `sdtps laws` lists them, or a stage: {stages}"
+            raise InvalidInput.unknown("law", given, laws, accepted)
         wanted |= named
     for law_id in reversed(laws):  # foundations come before what rests on them
         if law_id in wanted:

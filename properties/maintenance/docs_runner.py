@@ -1,6 +1,5 @@
 """What a page of the documentation shows, held to what happens: blocks of code run, and print what they say."""
 
-import argparse
 import os
 import re
 import shlex
@@ -9,10 +8,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
-from unittest import mock
 
-from sdtps_ref.__main__ import main
+import click
+
+from sdtps_ref.__main__ import commands
+from sdtps_ref.command_line.table import check_accepted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,10 +30,6 @@ MARKER = "=== exit status "
 
 class DocMismatch(AssertionError):
     """A page shows what is not so."""
-
-
-class _Accepted(Exception):
-    """A command took its arguments."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +93,10 @@ def _bash(text: str, folder: Path) -> None:
     for words in filter(None, (shlex.split(line, comments=True) for line in text.splitlines())):
         if words[0] != "sdtps":
             raise DocMismatch(f"{words[0]} is no command of ours; accepted after a comment that says why it is not run")
-        with mock.patch.object(argparse.ArgumentParser, "parse_args", _parse_only):
-            try:
-                main(words[1:])
-            except _Accepted:
-                continue
-            except SystemExit:
-                pass  # argparse has said what it does not like
-        raise DocMismatch(f"{shlex.join(words)} is not accepted")
-
-
-_parse = argparse.ArgumentParser.parse_args
-
-
-def _parse_only(parser: argparse.ArgumentParser, arguments: list[str]) -> NoReturn:
-    _parse(parser, arguments)
-    raise _Accepted
+        try:
+            check_accepted(commands(), words[1:])
+        except click.UsageError as error:
+            raise DocMismatch(f"{shlex.join(words)} is not accepted: {error.message}") from error
 
 
 def _agrees(printed: str, shown: str) -> bool:

@@ -1,14 +1,16 @@
 """The formats that a certificate is written in, as options of a command."""
 
-import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sdtps_ref.command_line.command import option
+from sdtps_ref.command_line.types import FILE
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.output_paths import check_writable
 
 if TYPE_CHECKING:  # it brings torch, and the options of a command must not
@@ -37,22 +39,29 @@ FORMATS = {
 }
 
 
-def add_format_options(parser: "argparse._ActionsContainer", *, but: tuple[str, ...] = ()) -> None:
+def format_options(*, but: tuple[str, ...] = (), heading: str = "Options") -> Callable[[Any], Any]:
     """One option a format, each with the file to write; `but` those."""
-    for name, known in FORMATS.items():
-        if name not in but:
-            parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {known.what}")
+
+    def add(function: Any) -> Any:
+        for name, known in reversed(FORMATS.items()):
+            if name not in but:
+                function = option(f"--{name}", type=FILE, metavar="FILE", heading=heading, help=f"write {known.what}")(
+                    function
+                )
+        return function
+
+    return add
 
 
-def asked_for(options: argparse.Namespace) -> dict[str, Path]:
-    """The file for each format that was asked for.
+def asked_for(options: Mapping[str, Any]) -> dict[str, Path]:
+    """The file for each format that was asked for; options: all of the command's, by name.
 
     Before there is anything to lose, InvalidInput is raised where the folder of one is not there, it is a folder
     itself, or two formats name one file, and MissingLibrary where a library is missing.
     """
     files: dict[str, Path] = {}
     for name, known in FORMATS.items():
-        path = getattr(options, name, None)
+        path = options.get(name)
         if path is None:
             continue
         check_writable(f"--{name} {path}", path)
@@ -70,7 +79,7 @@ def write_reports(certificate: "Certificate", files: Mapping[str, Path]) -> list
     problems = []
     for name, path in files.items():
         try:
-            path.write_text(FORMATS[name].made(certificate), encoding="utf-8")
+            replace_text(path, FORMATS[name].made(certificate))
         except OSError as error:
             problems.append(f"--{name} {path} could not be written: {error.strerror or error}")
     return problems

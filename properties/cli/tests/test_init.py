@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sdtps_ref.properties.cli.init import FILES, init
+from sdtps_ref.__main__ import main
+from sdtps_ref.properties.cli.init import FILES
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.targets.target import load
 
@@ -16,7 +17,7 @@ def test_init_writes_and_tells_the_next_command(tmp_path: Path, capsys: pytest.C
     """Two files; the adapter shows all of the contract's methods; the next command is printed as it is to be typed."""
     folder = tmp_path / "new" / "project"
 
-    status = init([str(folder)])
+    status = main(["init", str(folder)])
 
     said = capsys.readouterr().out
     assert status == 0
@@ -31,7 +32,7 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """One file in the way: exit 2, it is named, it is left as it was, and the other one is not written."""
     (tmp_path / name).write_text("mine")
 
-    status = init([str(tmp_path)])
+    status = main(["init", str(tmp_path)])
 
     assert status == 2
     assert f"{name} exist already" in capsys.readouterr().err
@@ -43,7 +44,7 @@ def test_init_wants_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """A file in the place of the folder gets one line."""
     (tmp_path / "file").write_text("")
 
-    assert init([str(tmp_path / "file")]) == 2
+    assert main(["init", str(tmp_path / "file")]) == 2
     assert "accepted: a folder" in capsys.readouterr().err
 
 

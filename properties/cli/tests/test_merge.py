@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.shards import CannotJoin, join_shards
-from sdtps_ref.properties.cli.commands import merge, verify
 from sdtps_ref.properties.kit.law import all_laws, select_laws
 from sdtps_ref.properties.reports.comparison import compare
 from sdtps_ref.properties.reports.comparison_report import comparison_markdown, print_comparison
@@ -101,12 +101,15 @@ def test_merged_shards_are_a_certificate(whole: Certificate, tmp_path: Path, cap
         path.write_text(record(shard(whole, part, 2)))
     lacking, written = tmp_path / "lacking.json", tmp_path / "whole.json"
 
-    statuses = merge([str(paths[0]), "--json", str(lacking)]), merge([*map(str, paths), "--json", str(written)])
+    statuses = (
+        main(["merge", str(paths[0]), "--json", str(lacking)]),
+        main(["merge", *map(str, paths), "--json", str(written)]),
+    )
 
     assert statuses == (2, 0)
     assert not lacking.exists()
-    assert verify([str(written)]) == 0
-    assert "shard 2/2 is missing" in capsys.readouterr().out
+    assert main(["verify", str(written)]) == 0
+    assert "shard 2/2 is missing" in capsys.readouterr().err
 
 
 def test_environments_become_a_table(whole: Certificate) -> None:
@@ -154,7 +157,7 @@ def test_the_worst_verdict_is_the_exit_status(whole: Certificate, tmp_path: Path
         path.write_text(record(on(certificate, torch=torch)))
     page, table = tmp_path / "summary.md", tmp_path / "table.json"
 
-    status = merge([*map(str, paths), "--markdown", str(page), "--json", str(table)])
+    status = main(["merge", *map(str, paths), "--markdown", str(page), "--json", str(table)])
 
     compared = json.loads(table.read_text())
     row = next(row for row in compared["laws"] if row["id"] == law)

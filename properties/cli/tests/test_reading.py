@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sdtps_ref import optional_libraries
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.certificates.reading import BadCertificate, read_certificate
-from sdtps_ref.properties.cli.commands import merge, replay, report, verify
 from sdtps_ref.properties.reports.record import record
 
 
@@ -108,9 +108,14 @@ def test_every_command_refuses_it(stored: Path, capsys: pytest.CaptureFixture[st
     """Exit 2 and one line, whatever was to be done with the file."""
     stored.write_text("{")
 
-    statuses = [verify([str(stored)]), replay([str(stored), "a.b"]), merge([str(stored)]), report([str(stored)])]
+    statuses = [
+        main(["verify", str(stored)]),
+        main(["replay", str(stored), "a.b"]),
+        main(["merge", str(stored)]),
+        main(["report", str(stored)]),
+    ]
 
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert statuses == [2, 2, 2, 2]
     assert len(lines) == 4 and all("ends in the middle" in line for line in lines)
 
@@ -136,10 +141,10 @@ def test_without_jsonschema_nothing_is_believed(
 
     monkeypatch.setattr(optional_libraries, "import_module", absent)
 
-    status = verify([str(stored)])
+    status = main(["verify", str(stored)])
 
     assert status == 2
-    assert capsys.readouterr().out.strip() == (
+    assert capsys.readouterr().err.strip() == (
         "sdtps verify: reading a certificate needs jsonschema, which is not installed: "
         "pip install 'sdtps-ref[report]' brings it"
     )

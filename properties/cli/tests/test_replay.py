@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from properties.cli.tests.conftest import LAWS
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate
-from sdtps_ref.properties.cli.commands import replay, verify
 from sdtps_ref.properties.reports.record import record
 
 LAW = LAWS[0]
@@ -16,8 +16,8 @@ RIGHT = "sdtps_ref.properties.selftest.planted.baseline:Plain"
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command printed."""
-    return capsys.readouterr().out
+    """What a command printed, results and errors."""
+    return "".join(capsys.readouterr())
 
 
 def with_laws(certificate: Certificate, **changes: object) -> Certificate:
@@ -28,7 +28,7 @@ def with_laws(certificate: Certificate, **changes: object) -> Certificate:
 
 def test_replay_fails_again(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stored case fails on the same target, with the same words, and nothing is said of its file."""
-    status = replay([str(stored), LAW])
+    status = main(["replay", str(stored), LAW])
 
     printed = said(capsys)
     assert status == 1
@@ -39,7 +39,7 @@ def test_replay_fails_again(stored: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_replay_passes_on_what_was_mended(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0, what it said then, and that the file is another one."""
-    status = replay([str(stored), LAW, "--target", RIGHT, "--in-process"])
+    status = main(["replay", str(stored), LAW, "--target", RIGHT, "--in-process"])
 
     printed = said(capsys)
     assert status == 0
@@ -52,7 +52,7 @@ def test_replay_tells_other_words(certificate: Certificate, stored: Path, capsys
     failure = next(r.failure for r in certificate.laws if r.id == LAW)
     stored.write_text(record(with_laws(certificate, failure=replace(failure, message="it was worse"))))
 
-    status = replay([str(stored), LAW, "--in-process"])
+    status = main(["replay", str(stored), LAW, "--in-process"])
 
     printed = said(capsys)
     assert status == 1
@@ -69,7 +69,7 @@ def test_replay_tells_other_words(certificate: Certificate, stored: Path, capsys
 )
 def test_replay_needs_a_stored_case(stored: Path, law: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and which laws have one."""
-    status = replay([str(stored), law])
+    status = main(["replay", str(stored), law])
 
     assert status == 2
     assert says in said(capsys)
@@ -81,7 +81,7 @@ def test_replay_needs_the_device(certificate: Certificate, stored: Path, capsys:
     elsewhere = replace(failure, case=replace(failure.case, device="hpu"))
     stored.write_text(record(with_laws(certificate, failure=elsewhere)))
 
-    status = replay([str(stored), LAW])
+    status = main(["replay", str(stored), LAW])
 
     assert status == 2
     assert "needs device 'hpu', which torch does not have here" in said(capsys)
@@ -92,7 +92,7 @@ def test_one_that_hangs_now_is_told(stored: Path, tmp_path: Path, capsys: pytest
     path = tmp_path / "hangs_in_replay.py"
     path.write_text("import time\nclass Mine:\n    def selector(self, **sizes):\n        time.sleep(100)\n")
 
-    status = replay([str(stored), LAW, "--target", f"{path}:Mine", "--time-limit", "1"])
+    status = main(["replay", str(stored), LAW, "--target", f"{path}:Mine", "--time-limit", "1"])
 
     printed = said(capsys)
     assert status == 1
@@ -103,7 +103,7 @@ def test_an_object_has_no_place(certificate: Certificate, stored: Path, capsys: 
     """What was certified in memory needs a target to be replayed or rerun on."""
     stored.write_text(record(replace(certificate, implementation=certificate.implementation | {"target": None})))
 
-    statuses = replay([str(stored), LAW]), verify([str(stored), "--rerun"])
+    statuses = main(["replay", str(stored), LAW]), main(["verify", str(stored), "--rerun"])
 
     assert statuses == (2, 2)
     assert said(capsys).count("accepted: --target TARGET") == 2
@@ -113,7 +113,7 @@ def test_a_target_that_is_gone_is_one_line(stored: Path, forged: Callable, capsy
     """Exit 2, with what the loading says."""
     forged(lambda record: record["implementation"].update(target="gone.py:Mine"))
 
-    status = replay([str(stored), LAW, "--in-process"])
+    status = main(["replay", str(stored), LAW, "--in-process"])
 
     assert status == 2
     assert said(capsys).strip() == "sdtps replay: there is no file gone.py"
@@ -121,7 +121,7 @@ def test_a_target_that_is_gone_is_one_line(stored: Path, forged: Callable, capsy
 
 def test_verify_tells_a_whole_file(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0, the verdict, and that a digest is no signature."""
-    status = verify([str(stored)])
+    status = main(["verify", str(stored)])
 
     printed = said(capsys)
     assert status == 0
@@ -131,7 +131,7 @@ def test_verify_tells_a_whole_file(stored: Path, capsys: pytest.CaptureFixture[s
 
 def test_rerun_reproduces_the_verdict(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same laws on the same terms say the same: a refusal that is reproduced is exit 0."""
-    status = verify([str(stored), "--rerun"])
+    status = main(["verify", str(stored), "--rerun"])
 
     printed = said(capsys)
     assert status == 0
@@ -147,7 +147,7 @@ def test_rerun_tells_a_forged_verdict(certificate: Certificate, stored: Path, ca
     )
     stored.write_text(record(clean))
 
-    alone, rerun = verify([str(stored)]), verify([str(stored), "--rerun", "--in-process"])
+    alone, rerun = main(["verify", str(stored)]), main(["verify", str(stored), "--rerun", "--in-process"])
 
     printed = said(capsys)
     assert (alone, rerun) == (0, 1)
@@ -164,7 +164,7 @@ def test_rerun_tells_what_is_another_now(forged: Callable, capsys: pytest.Captur
 
     path = forged(change)
 
-    verify([str(path), "--rerun", "--in-process"])
+    main(["verify", str(path), "--rerun", "--in-process"])
 
     printed = said(capsys)
     assert "torch was 1.0, is " in printed
@@ -175,7 +175,7 @@ def test_rerun_needs_a_profile_of_that_name(forged: Callable, capsys: pytest.Cap
     """A profile that was the caller's own cannot be told from its name."""
     path = forged(lambda record: record["environment"].update(profile="mine"))
 
-    status = verify([str(path), "--rerun"])
+    status = main(["verify", str(path), "--rerun"])
 
     assert status == 2
     assert "profile 'mine' is the caller's own; accepted: quick, ci, deep" in said(capsys)

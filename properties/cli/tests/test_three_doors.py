@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties import check_implementation
-from sdtps_ref.properties.cli.commands import certify
 from sdtps_ref.properties.targets.target import load
 
 pytest_plugins = ["pytester"]
@@ -67,8 +67,15 @@ def test_three_doors_one_verdict(pytester: pytest.Pytester, attribute: str, verd
     pytester.makepyfile(project=PROJECT)
     target, laws = f"project.py:{attribute}", ["decision", "errors.nan_scores"]
 
-    status = certify(
-        [target, *(part for law in laws for part in ("--law", law)), "--json", "certificate.json", "--in-process"]
+    status = main(
+        [
+            "certify",
+            target,
+            *(part for law in laws for part in ("--law", law)),
+            "--json",
+            "certificate.json",
+            "--in-process",
+        ]
     )
     by_command = json.loads((pytester.path / "certificate.json").read_text())
     by_python = check_implementation(load(target), laws=laws, isolated=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sdtps_ref import optional_libraries
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate
-from sdtps_ref.properties.cli.commands import certify, report, schema
 from sdtps_ref.properties.reports.formats import FORMATS, write_reports
 from sdtps_ref.properties.reports.record import record
 
@@ -21,8 +21,9 @@ def test_certify_writes_all_formats(tmp_path: Path, capsys: pytest.CaptureFixtur
     again = {name: tmp_path / f"{name}.again" for name in FORMATS if name != "json"}
     wanted = [part for name, path in written.items() for part in (f"--{name}", str(path))]
 
-    status = certify([*LAW, *wanted])
-    later = report([str(written["json"]), *(part for name, path in again.items() for part in (f"--{name}", str(path)))])
+    status = main(["certify", *LAW, *wanted])
+    asked = [part for name, path in again.items() for part in (f"--{name}", str(path))]
+    later = main(["report", str(written["json"]), *asked])
 
     assert (status, later) == (0, 0), capsys.readouterr().out
     assert json.loads(written["json"].read_text())["verdict"] == "certified"
@@ -32,9 +33,9 @@ def test_certify_writes_all_formats(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_folder_that_is_not_there_is_refused_first(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 in one line before the target is even looked for."""
-    status = certify(["no_such_module:Mine", f"--{name}", "/no/such/folder/file"])
+    status = main(["certify", "no_such_module:Mine", f"--{name}", "/no/such/folder/file"])
 
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert status == 2
     assert said.strip().splitlines() == [
         f"sdtps certify: given --{name} /no/such/folder/file; accepted: a file in a folder that exists"
@@ -43,10 +44,10 @@ def test_a_folder_that_is_not_there_is_refused_first(name: str, capsys: pytest.C
 
 def test_a_folder_and_a_file_given_twice_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither is a place where a report could be written without losing something."""
-    folder = certify(["no_such_module:Mine", "--html", str(tmp_path)])
-    twice = certify(["no_such_module:Mine", "--json", str(tmp_path / "a"), "--html", str(tmp_path / "." / "a")])
+    folder = main(["certify", "no_such_module:Mine", "--html", str(tmp_path)])
+    twice = main(["certify", "no_such_module:Mine", "--json", str(tmp_path / "a"), "--html", str(tmp_path / "." / "a")])
 
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert (folder, twice) == (2, 2)
     assert "accepted: a file in a folder that exists" in said
     assert "for --json and for --html; accepted: a file for each" in said
@@ -63,9 +64,9 @@ def test_a_missing_library_is_told_first(
 
     monkeypatch.setattr(optional_libraries, "import_module", absent)
 
-    status = certify(["no_such_module:Mine", f"--{name}", str(tmp_path / "out")])
+    status = main(["certify", "no_such_module:Mine", f"--{name}", str(tmp_path / "out")])
 
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert status == 2
     assert said.strip() == (
         f"sdtps certify: --{name} needs {library}, which is not installed: pip install 'sdtps-ref[report]' brings it"
@@ -93,7 +94,7 @@ def test_report_prints_where_nothing_is_to_be_written(
     path = tmp_path / "certificate.json"
     path.write_text(record(measured))
 
-    status = report([str(path)])
+    status = main(["report", str(path)])
 
     said = capsys.readouterr().out
     assert status == 0
@@ -107,8 +108,8 @@ def test_a_law_of_another_version_is_reported(measured: Certificate, tmp_path: P
     environment = measured.environment | {"suite": "0.0.1"}
     path.write_text(record(replace(measured, laws=laws, environment=environment)))
 
-    status = report([str(path), "--html", str(tmp_path / "page"), "--markdown", str(tmp_path / "text")])
-    printed = report([str(path)])
+    status = main(["report", str(path), "--html", str(tmp_path / "page"), "--markdown", str(tmp_path / "text")])
+    printed = main(["report", str(path)])
 
     assert (status, printed) == (0, 0)
     assert "noise.is_gumbel_as_it_was" in (tmp_path / "page").read_text()
@@ -116,7 +117,7 @@ def test_a_law_of_another_version_is_reported(measured: Certificate, tmp_path: P
 
 def test_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """As JSON, to be kept or piped."""
-    status = schema([])
+    status = main(["schema"])
 
     published = json.loads(capsys.readouterr().out)
     assert status == 0

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate
-from sdtps_ref.properties.cli.commands import certify
 from sdtps_ref.properties.contract import provided
 from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import Profile
@@ -128,7 +128,7 @@ def test_the_command_says_what_it_took(tmp_path: Path, capsys: pytest.CaptureFix
     path, record = tmp_path / "my_laps.py", tmp_path / "certificate.json"
     path.write_text(source("older"))
 
-    status = certify([str(path), "--law", "gradient.reaches_score", "--json", str(record)])
+    status = main(["certify", str(path), "--law", "gradient.reaches_score", "--json", str(record)])
 
     said = " ".join(capsys.readouterr().out.split())
     kept = json.loads(record.read_text())["implementation"]

@@ -1,0 +1,41 @@
+"""What a command says: results on standard output, everything that is wrong on standard error, a line each."""
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def complain(line: str) -> None:
+    """Say on standard error what is wrong, in the name of the command that runs."""
+    context = click.get_current_context(silent=True)
+    say_error("sdtps" if context is None else context.command_path, line)
+
+
+def say_error(name: str, line: str) -> None:
+    """Write `NAME: LINE` on standard error, red on a terminal. What cannot be written is lost."""
+    text = f"{name}: {one_line(line)}"
+    with contextlib.suppress(OSError, ValueError):
+        print(click.style(text, fg="red", bold=True) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, each character that cannot be seen written as its escape."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in " ".join(text.split())
+    )
+
+
+def results_console() -> "Console":
+    """Where results are printed. A reader that goes away raises BrokenPipeError there, and not SystemExit(1)."""
+    from rich.console import Console
+
+    class ResultsConsole(Console):
+        def on_broken_pipe(self) -> Any:
+            raise
+
+    return ResultsConsole(highlight=False, markup=False)

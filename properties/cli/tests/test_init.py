@@ -69,6 +69,6 @@ def test_what_init_wrote_runs(tmp_path: Path) -> None:
     tests = run("pytest", "-q", "-p", "no:cacheprovider", "-k", "selection.gathers_kept_tokens")
 
     assert empty.returncode == 2
-    assert "selector raises NotImplementedError (selector is not written yet)" in empty.stdout
+    assert "selector raises NotImplementedError (selector is not written yet)" in empty.stderr
     assert tests.returncode == 0, tests.stdout
     assert "1 passed" in tests.stdout

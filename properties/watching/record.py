@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from sdtps_ref.properties.kit.source_line import SourceLine
 
-OURS = str(Path(__file__).resolve().parents[1])
+OURS = (str(Path(__file__).resolve().parents[1]), str(Path(__file__).parents[1]))  # by link and by folder
 ENTRY = str(Path(__file__).with_name("subject.py"))  # above it stands who watches, not what is watched
 INSTALLED = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
 DEPTH = 12  # of the user's lines that are kept of each call's stack
@@ -127,7 +127,7 @@ def _user_lines() -> tuple[tuple[int, SourceLine], ...]:
         name = frame.f_code.co_filename
         if name == ENTRY:
             break
-        if not name.startswith((OURS, "<")) and not any(name.startswith(folder) for folder in INSTALLED):
+        if not name.startswith((*OURS, "<")) and not any(name.startswith(folder) for folder in INSTALLED):
             lines.append((id(frame), SourceLine(name, frame.f_lineno)))
         frame = frame.f_back
     return tuple(lines)

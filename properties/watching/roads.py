@@ -123,8 +123,28 @@ def where_lost(reading: Reading, site: Site) -> SourceLine | None:
         call = calls[n]
         if any(t.requires_grad for t in call.read) and not any(t.requires_grad for t in call.tensors):
             return call.place if call.grad_enabled else _entry_of_no_grad(calls, call)
+    if site.decision is None and (soft := _detached_half(reading, site)) is not None:
+        return soft.place
     hardened = _hardened(reading, site)
     return hardened.place if hardened is not None else site.place
+
+
+def _detached_half(reading: Reading, site: Site) -> Call | None:
+    """Where the soft half of a straight-through sum loses its gradient: a detach of the score, off the way to the choice."""
+    if site.score_call is None:
+        return None
+    graph, calls = reading.graph, reading.watched.calls
+    for number in graph.descendants(site.score_call.number):
+        call = calls[number]
+        if call.name not in ("detach", "__get__", "detach_") or graph.depends(site.choice.number, number):
+            continue
+        cut = any(t.requires_grad for t in call.read) and bool(call.tensors)
+        if not cut or any(t.requires_grad for t in call.tensors):
+            continue
+        meets = (n for n in graph.descendants(number) if graph.depends(n, site.choice.number))
+        if any(calls[n].name in ("add", "__add__", "sub", "__sub__", "__radd__") for n in meets):
+            return call
+    return None
 
 
 def _entry_of_no_grad(calls: list[Call], call: Call) -> SourceLine | None:
@@ -187,15 +207,16 @@ def where_pooled_without(reading: Reading, site: Site) -> SourceLine | None:
     if not picked or any(output is t for call in picked for t in call.tensors for output in reading.watched.outputs):
         return None
     held = {frame for frame, _ in site.decision_call.stack}
-    for number in reversed(graph.descendants(picked[0].number)):
-        call = calls[number]
-        if (
-            call.name in POOLS
-            and not graph.depends(number, site.decision_call.number)
-            and call.tensors[0].requires_grad
-        ):
-            return next((place for frame, place in call.stack if frame in held), None)
-    return None
+    pools = [
+        call
+        for number in reversed(graph.descendants(picked[0].number))
+        if (call := calls[number]).name in POOLS
+        and not graph.depends(number, site.decision_call.number)
+        and call.tensors[0].requires_grad
+    ]
+    # What joins the pooled tokens to others comes after the line that is looked for.
+    pools.sort(key=lambda call: call.name in ("cat", "concat"))
+    return next((place for frame, place in pools[0].stack if frame in held), None) if pools else None
 
 
 def _picks_tokens(call: Call) -> bool:

@@ -22,6 +22,8 @@ def misaligned(reading: Reading, site: Site) -> tuple[str, SourceLine | None] | 
         return None
     call, source, chosen = picked
     decision = site.decision.detach()
+    if _meets_others_first(reading, site, call):
+        return "D of this choice acts on the tokens of another one", _where_they_meet(reading, site)
     if decision.dim() != 2 or chosen.dim() != 3 or source.dim() != 3 or decision.shape != source.shape[:2]:
         return None
     before = _rows_that_matter(reading, call, None)
@@ -69,6 +71,18 @@ def _rows_that_matter(reading: Reading, call: Call, answers: Any) -> Tensor | No
 
 def _pooled_loss(reading: Reading, watched: Any) -> Tensor | None:
     return reading.loss(watched)
+
+
+def _meets_others_first(reading: Reading, site: Site, own: Call) -> bool:
+    """Whether the first tokens that this D is brought together with are another choice's, and its own are not among them."""
+    assert site.decision_call is not None
+    others = [found[0].number for s in reading.sites if s is not site and (found := _picked(reading, s)) is not None]
+    for number in reading.graph.descendants(site.decision_call.number):
+        if reading.graph.depends(number, own.number):
+            return False
+        if any(reading.graph.depends(number, other) for other in others):
+            return True
+    return False
 
 
 def _silences_another(reading: Reading, site: Site, other: Tensor) -> bool:

@@ -74,7 +74,7 @@ def _pooled_loss(reading: Reading, watched: Any) -> Tensor | None:
 
 
 def _meets_others_first(reading: Reading, site: Site, own: Call) -> bool:
-    """Whether the first tokens that this D is brought together with are another choice's, and its own are not among them."""
+    """Whether the first tokens that this D is brought together with are another choice's, and not its own."""
     assert site.decision_call is not None
     others = [found[0].number for s in reading.sites if s is not site and (found := _picked(reading, s)) is not None]
     for number in reading.graph.descendants(site.decision_call.number):

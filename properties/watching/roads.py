@@ -130,7 +130,7 @@ def where_lost(reading: Reading, site: Site) -> SourceLine | None:
 
 
 def _detached_half(reading: Reading, site: Site) -> Call | None:
-    """Where the soft half of a straight-through sum loses its gradient: a detach of the score, off the way to the choice."""
+    """Where the soft half of a straight-through sum loses its gradient: a detach on no way to the choice."""
     if site.score_call is None:
         return None
     graph, calls = reading.graph, reading.watched.calls

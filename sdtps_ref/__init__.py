@@ -17,6 +17,7 @@ _SOURCES = {
     "TokenAggregation": "aggregation",
     "TokenSparse": "selection",
     "TwoBranchSDTPS": "branches",
+    "trace": "properties.tracing.api",
 }
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "TokenAggregation",
     "TokenSparse",
     "TwoBranchSDTPS",
+    "trace",
 ]
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from sdtps_ref.branches import TwoBranchSDTPS
     from sdtps_ref.errors import InvalidInput, SDTPSError
     from sdtps_ref.multimodal import MultiModalSDTPS
+    from sdtps_ref.properties.tracing.api import trace
     from sdtps_ref.scoring import ScorePredictor
     from sdtps_ref.selection import TokenSparse
 

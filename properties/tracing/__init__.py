@@ -1,0 +1,1 @@
+"""A training step that is running, watched: where tokens are chosen, and why the choice does not learn."""

@@ -1,0 +1,23 @@
+"""What `from sdtps_ref import trace` gives: `trace(model)`, and `trace.every(...)` for a whole run."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim.optimizer import Optimizer
+
+from sdtps_ref.properties.tracing.tracer import Trace
+
+
+class Tracer:
+    """Watches training steps. See `__call__` and `every`."""
+
+    def __call__(self, model: nn.Module, *, optimizer: Optimizer | None = None) -> Trace:
+        """Watch one step: `with trace(model) as seen:` around forward and backward, then `print(seen)`.
+
+        Nothing of the model, its gradients or its random numbers is different for it. optimizer: where its step lies
+        outside the block, to be told which parameters it holds.
+        """
+        return Trace(model, optimizer=optimizer)
+
+
+trace = Tracer()

@@ -1,0 +1,1 @@
+"""Tests of `properties.tracing`; not in the wheel."""

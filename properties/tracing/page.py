@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sdtps_ref.properties.reports.page import render
 from sdtps_ref.properties.tracing.ladder import Rung
 from sdtps_ref.properties.tracing.screen import soft_words, step_words, times_words, verdict
-from sdtps_ref.properties.tracing.seen import Seen, SiteSeen
+from sdtps_ref.properties.tracing.seen import SiteSeen, StepSeen
 
 STRONGEST = 0.95  # opacity of the token with the largest p
 
@@ -34,7 +34,7 @@ class Picture:
     square: bool
 
 
-def page(seen: Seen) -> str:
+def page(seen: StepSeen) -> str:
     """The page's source. Raises MissingLibrary without jinja2."""
     tone = "bad" if seen.cause is not None else ("good" if any(site.rungs for site in seen.sites) else "warn")
     return render(

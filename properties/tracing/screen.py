@@ -6,13 +6,13 @@ import math
 import textwrap
 
 from sdtps_ref.properties.tracing.cause import Cause
-from sdtps_ref.properties.tracing.seen import Seen, SiteSeen
+from sdtps_ref.properties.tracing.seen import SiteSeen, StepSeen
 
 WIDTH = 80
 LABEL = 9
 
 
-def screen(seen: Seen) -> str:
+def screen(seen: StepSeen) -> str:
     """All that is told of a step."""
     lines = [verdict(seen)]
     if seen.error is not None:
@@ -32,7 +32,7 @@ def screen(seen: Seen) -> str:
     return "\n".join(lines)
 
 
-def verdict(seen: Seen) -> str:
+def verdict(seen: StepSeen) -> str:
     """In one line, whether the selection learns."""
     if not seen.sites:
         return "NOTHING SEEN  no selection"
@@ -98,7 +98,7 @@ def soft_words(site: SiteSeen) -> str:
     return "; ".join(parts)
 
 
-def step_words(seen: Seen) -> str:
+def step_words(seen: StepSeen) -> str:
     """What was watched: passes, loss scale, and the norm of all gradients before and after clipping."""
     parts = [f"{seen.forwards} forward and {seen.backwards} backward passes of {seen.model}"]
     if seen.scale != 1:

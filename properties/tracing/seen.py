@@ -1,22 +1,13 @@
-"""What a trace has seen: plain data, filled in as the step goes on, and what can be made of it."""
+"""What a trace has seen: plain data, filled in as the step goes on."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.ladder import Rung
 from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary
-
-FORMAT = 1
-
-
-class TraceFailure(AssertionError):
-    """A traced step has a cause for which its selection does not learn."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class SiteSeen:
 
 
 @dataclass
-class Seen:
+class StepSeen:
     """Of one traced step. causes: with what accuses first. notes: what was watched, and what was not."""
 
     model: str
@@ -68,29 +59,3 @@ class Seen:
     def remarks(self) -> list[Cause]:
         """What merely differs."""
         return [cause for cause in self.causes if not cause.accuses]
-
-    def __str__(self) -> str:
-        from sdtps_ref.properties.tracing.screen import screen
-
-        return screen(self)
-
-    def check(self) -> None:
-        """Raise TraceFailure, with what `print` shows, where there is a cause; or where no selection was seen."""
-        if self.cause is not None or not self.sites:
-            raise TraceFailure(f"\n{self}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        from sdtps_ref.properties.tracing.plain import plain
-
-        return {"format": FORMAT, **plain(self)}
-
-    def json(self, path: str | Path) -> None:
-        """Write all of it to a file."""
-        Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-
-    def html(self, path: str | Path) -> None:
-        """Write the page: ladder, soft masks, lines, cause and remedy in one file. Needs the extra `report`."""
-        from sdtps_ref.properties.tracing.page import page
-
-        Path(path).write_text(page(self), encoding="utf-8")

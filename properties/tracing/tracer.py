@@ -16,7 +16,7 @@ from sdtps_ref.properties.tracing.causes import order, updates
 from sdtps_ref.properties.tracing.forwards import Forwards
 from sdtps_ref.properties.tracing.optimizer_watch import OptimizerWatch, total_norm
 from sdtps_ref.properties.tracing.reading_of_step import tell
-from sdtps_ref.properties.tracing.seen import Seen
+from sdtps_ref.properties.tracing.result import Seen
 from sdtps_ref.properties.tracing.step import Step, prepare, unscaled
 from sdtps_ref.properties.tracing.step_watch import StepWatch
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from sdtps_ref import trace
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.properties.tracing.seen import TraceFailure
+from sdtps_ref.properties.tracing.result import TraceFailure
 from sdtps_ref.properties.tracing.tests.conftest import MASK
 
 
@@ -69,7 +69,7 @@ def test_nested_traces_are_refused(script):
 
 def test_not_a_module():
     """The error says what is accepted."""
-    with pytest.raises(InvalidInput, match=r"a torch\\.nn\\.Module"):
+    with pytest.raises(InvalidInput, match=r"a torch\.nn\.Module"):
         trace(3)
 
 

@@ -52,11 +52,13 @@ def prepare(
     *,
     outer: float = 1.0,
     jacobian: bool = True,
+    follow: int = FOLLOWED,
 ) -> Step | None:
     """Find the sites behind a loss, read their soft masks, and follow gradients; None where there are no sites.
 
     within: ranges of calls that the model made; empty where its forward was not called. outer: the scale, where it is
-    known from elsewhere. jacobian: read D's own, which takes a few vector products.
+    known from elsewhere. jacobian: read D's own, which takes a few vector products. follow: how many calls on each
+    side of D, at most, have their gradients followed.
     """
     number = watch.number_of(root)
     if number is None:
@@ -75,7 +77,7 @@ def prepare(
         masks = {id(site): _mask(site) for site in found if site.decision is not None} if jacobian else {}
     loss, scale = unscaled(watch, root)
     step = Step(module, reading, capture, StepPasses(module, reading, masks), scale * outer, loss, outputs)
-    _follow(step)
+    _follow(step, follow)
     return step
 
 
@@ -104,7 +106,7 @@ def _left_torch(reading: StepReading, site: Site) -> bool:
     return any(reading.watch.calls[n].name in ("tolist", "item", "numpy", "__array__") for n in numbers)
 
 
-def _follow(step: Step) -> None:
+def _follow(step: Step, most: int) -> None:
     """Hook every tensor whose gradient is asked for later."""
     capture, calls, graph = step.capture, step.reading.watch.calls, step.reading.graph
     capture.watch([step.reading.root, step.loss, *step.outputs])
@@ -112,12 +114,12 @@ def _follow(step: Step) -> None:
         flow = step.flow(site)
         capture.watch(t for t in (site.score, site.ranked, site.decision) if t is not None)
         near: list[Call] = [c for c in (flow.pooled, flow.weights, flow.mask, flow.soft) if c is not None]
-        near += [calls[n] for n in flow.after[:FOLLOWED]]
+        near += [calls[n] for n in flow.after[:most]]
         if site.decision_call is not None:
-            near += [site.decision_call, *(calls[n] for n in graph.ancestors(site.decision_call.number)[:FOLLOWED])]
+            near += [site.decision_call, *(calls[n] for n in graph.ancestors(site.decision_call.number)[:most])]
         if site.score_call is not None:
-            near += [site.score_call, *(calls[n] for n in graph.ancestors(site.score_call.number)[:FOLLOWED])]
-        near += [calls[n] for n in graph.descendants(site.choice.number)[:FOLLOWED]]
+            near += [site.score_call, *(calls[n] for n in graph.ancestors(site.score_call.number)[:most])]
+        near += [calls[n] for n in graph.descendants(site.choice.number)[:most]]
         for call in near:
             capture.watch(t for t in (*call.tensors, *call.read) if t.is_floating_point() and not _is_parameter(t))
     capture.watch((p for p in step.module.parameters() if p.requires_grad), values=False)

@@ -35,7 +35,7 @@ CORE: Mapping[str, tuple[str, ...]] = {
     ),
     "multimodal": ("multimodal.shape_follows_inputs", "multimodal.decision_reaches_own_aggregator"),
     "model": ("training.everything_is_trained",),
-    "call": ("call.gradient_reaches_score", "call.repeats"),
+    "call": ("call.gradient_reaches_score", "call.decision_is_hard"),
 }
 # What is to be measured for each level, the highest first; of names joined by `|` one suffices.
 LEVELS: Mapping[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.settings import EXAMPLES, PROFILES, Limits, RunSettings, usual_memory
 from sdtps_ref.properties.reports.formats import asked_for, format_options, write_reports
 from sdtps_ref.properties.targets.loading import ACCEPTED, REFERENCE
+from sdtps_ref.properties.targets.roots import put_root_on_path
 
 HELP_DATABASE = (
     "failing cases that are shared: a directory, redis://host:port/db, or none; may be repeated "
@@ -61,27 +62,37 @@ SECONDS = above(0, "seconds, above 0")
 @option("--journal", type=FILE, metavar="FILE", heading=KEPT, help="results as they come (default: in .sdtps)")
 @option("--resume", is_flag=True, heading=KEPT, help="go on from the journal of an interrupted run")
 @option("--write-expected", type=FILE, metavar="FILE", heading=KEPT, help="a file for --expected, of what fails now")
-@option("--verbose", is_flag=True, help="show tracebacks")
+@option("--root", metavar="DIR", heading=JUDGED, help="where a file's imports start (default: found above the file)")
+@option("--require", type=Choice(["training"]), heading=JUDGED, help="exit 1 too where it will not train well")
+@option("--quiet", is_flag=True, help="the verdict in one line")
+@option("--verbose", is_flag=True, help="each failure with its case, script and traceback")
 def certify(**given: Any) -> int:
     """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run."""
     options = SimpleNamespace(**given)
     if options.jobs > 1 and options.in_process:
         raise click.UsageError("given --jobs with --in-process; accepted: one of them")
     console = results_console()
+    if options.root is not None:
+        put_root_on_path(options.root)
     scripted = ".py" not in options.target
     launched = [] if options.in_process else [Launched(scripted) for _ in range(options.jobs)]
     try:
         files = asked_for(given)
         # Only now, while the children import torch too.
         from sdtps_ref.properties.cli.certify_run import certified
-        from sdtps_ref.properties.reports.console import print_summary
+        from sdtps_ref.properties.cli.scripts import write_scripts
+        from sdtps_ref.properties.reports.console import print_summary, quiet_line
 
         certificate = certified(options, *_settings(options), launched, console)
     finally:
         for process in launched:
             process.close()
-    print_summary(console, certificate, verbose=options.verbose)
     problems = write_reports(certificate, files)
+    if options.quiet:
+        console.print(quiet_line(certificate), soft_wrap=True)
+    else:
+        written = [str(path) for path in files.values()] + write_scripts(certificate)
+        print_summary(console, certificate, verbose=options.verbose, written=written)
     for problem in problems:
         complain(problem)
     if options.write_expected is not None:
@@ -90,6 +101,8 @@ def certify(**given: Any) -> int:
         count = write_expected(options.write_expected, certificate)
         said = f"wrote {options.write_expected}: fill in why each may fail ({count})" if count else "nothing to expect"
         console.print(said, soft_wrap=True)
+    if options.require == "training" and certificate.training and certificate.exit_status == 0:
+        return 2 if problems else 1
     return 2 if problems else certificate.exit_status
 
 

@@ -29,7 +29,7 @@ def certified(
     launched: the processes to try it in; none to try it in this one.
     """
     with _runners(settings, limits, launched) as runners:
-        for line in runners[0].about.told:
+        for line in () if options.quiet else runners[0].about.told:
             console.print(Text(line, style="dim"), soft_wrap=True)
         header = {
             "implementation": runners[0].about.description,
@@ -42,7 +42,8 @@ def certified(
         def announce(result: LawResult) -> None:
             if kept:
                 journal.add(result)
-            console.print(law_line(result), soft_wrap=True)
+            if not options.quiet and (result.status != "skipped" or options.verbose):
+                console.print(law_line(result), soft_wrap=True)
 
         if so_far:
             console.print(f"{len(so_far)} laws are judged already, in {journal.path}", style="dim")

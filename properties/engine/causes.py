@@ -21,6 +21,7 @@ BY_EFFECT = (
     "call.noise_is_fresh",
     "call.temperature_divides",
     "call.choice_is_trained",
+    "call.default_is_trained",
     "call.score_is_not_steep",
     "call.extra_token_is_of_the_dropped",
     "call.eval_is_deterministic",

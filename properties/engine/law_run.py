@@ -12,7 +12,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis.errors import HypothesisException
 
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult, Status
-from sdtps_ref.properties.contract import provided
+from sdtps_ref.properties.contract import CALL, provided
 from sdtps_ref.properties.engine.settings import Profile
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
@@ -128,7 +128,7 @@ class LawRun:
         probe.methods = self.methods
         try:
             self.law.check(probe)
-            if probe.answers or "call" in self.law.needs:  # what is read off a watched call is asked elsewhere
+            if probe.answers or CALL in self.law.needs:  # what is read off a watched call is asked elsewhere
                 self.executed += len(case.examples)
                 self.classes |= case.classes()
             else:  # the law found nothing to ask here, and so has nothing to say of the implementation
@@ -138,6 +138,10 @@ class LawRun:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # what the implementation gave is nothing that the law knows how to judge
+            if CALL in self.law.needs:  # a form that nobody thought of is no fault of the user's own code
+                self.discarded += 1
+                self.unsupported = f"not judged: {type(error).__name__} while it was watched"
+                return
             self.executed += 1
             self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
             raise self.fault[0] from error

@@ -161,6 +161,7 @@ class Probe:
 
     def gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
         """d(output . cotangent) / d source, zeros where no path leads there."""
+        self._excuse_eval(output, source)
         self.script.define_gradient(output, source, cotangent)
         found = self._run("backward", values.gradient, output, source, cotangent)
         self.script.name(found, self.script.last)
@@ -181,10 +182,12 @@ class Probe:
         One vector product gives a row for every sample at once, which is right wherever samples do not
         depend on each other (`decision.backward_is_softmax` looks, `symmetry.batch_independent` claims it).
         """
+        self._excuse_eval(output, source)
         return self._derived("jac", jacobians.jacobian, output, source, helpers=(values.gradient,))
 
     def noise(self, decision: Tensor) -> Tensor:
         """The noise behind `decision`, of which this case's own score is the source: B N, see `noise_behind`."""
+        self._excuse_eval(decision, self.score)
         helpers = (values.gradient, jacobians.first_rows)
         return self._derived("noise", jacobians.noise_behind, decision, self.score, self.case.tau, helpers=helpers)
 
@@ -196,8 +199,25 @@ class Probe:
 
     def products(self, output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
         """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
+        self._excuse_eval(output, source)
         rows = [self._run("backward", values.gradient, output, source, cotangent) for cotangent in cotangents]
         return torch.stack(rows, dim=1)
+
+    def _excuse_eval(self, output: Tensor, source: Tensor) -> None:
+        """A gradient to a score (B N) is owed in train mode. In eval mode one that is there must be right, no more.
+
+        Raises Unsupported in eval mode where no path leads from the output to the score.
+        """
+        if self.case.training or source.dim() != 2 or not source.requires_grad:
+            return
+        if output.requires_grad:
+            ones = torch.ones_like(output)
+            reached = self._run(
+                "backward", torch.autograd.grad, output, source, ones, retain_graph=True, allow_unused=True
+            )
+            if reached[0] is not None:
+                return
+        raise Unsupported("D is hard in eval mode, where no gradient is owed")
 
     def _derived(self, name: str, function: Callable[..., Any], *arguments: Any, helpers: tuple[Any, ...]) -> Any:
         """What `function` of this project makes of the implementation's output; in the script even if it raises."""

@@ -6,9 +6,11 @@ from rich.console import Console
 from rich.text import Text
 
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
+from sdtps_ref.properties.certificates.visible import visible
 from sdtps_ref.properties.kit.case import CLASSES
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reports.first_screen import print_first_screen
+from sdtps_ref.properties.reports.wording import verdict_words
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "skipped": "dim", "blocked": "yellow"} | {
     "xfailed": "yellow",
@@ -36,6 +38,15 @@ def print_summary(
             if result.warns or result.refuses:
                 _print_failure(console, result)
     print_first_screen(console, certificate, written)
+
+
+def quiet_line(certificate: Certificate) -> Text:
+    """The verdict, whether it will train, and the cause, in one line."""
+    trains = f"; will train: no, {certificate.training}" if certificate.training else ""
+    cause = certificate.causes[0] if certificate.causes else None
+    at = f" at {cause.where}" if cause and cause.where else ""
+    why = f"; {visible(cause.sentence)}{visible(at)}" if cause else ""
+    return Text(f"{visible(verdict_words(certificate))}{trains}{why}".replace("\n", " "))
 
 
 def ledger(certificate: Certificate) -> str:

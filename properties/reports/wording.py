@@ -32,7 +32,8 @@ def verdict_words(certificate: Certificate) -> str:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
     if certificate.verdict == "certified":
         asked_for, shard = certificate.environment["laws"], certificate.environment["shard"]
-        level = f"level {certificate.level}" if certificate.level else "in part: no selector"
+        nothing = "in part: no decision that carries a gradient was seen"
+        level = f"level {certificate.level}" if certificate.level else nothing
         if asked_for != "all":
             level = f"in part: by {', '.join(asked_for)} alone"
         elif shard:

@@ -28,8 +28,7 @@ class FromCall:
         if not sites:
             raise NothingChosen(subject, str(last_soft_weights(watched) or "no line of it"))
         self.found = [subject.told, *(_told(site) for site in _distinct(sites))][:5]
-        for switch in subject.defaults:
-            self.notes.append(f"judged with {switch}=True, which is False by default")
+        self.notes += [f"judged with {switch}=True, which is False by default" for switch in subject.switches]
         self._passes: Passes | None = None
 
     def call(self) -> Passes:

@@ -76,7 +76,11 @@ def _pooled_loss(reading: Reading, watched: Any) -> Tensor | None:
 def _meets_others_first(reading: Reading, site: Site, own: Call) -> bool:
     """Whether the first tokens that this D is brought together with are another choice's, and not its own."""
     assert site.decision_call is not None
-    others = [found[0].number for s in reading.sites if s is not site and (found := _picked(reading, s)) is not None]
+    found = [_picked(reading, other) for other in reading.sites if other is not site]
+    # One choice after another: what the later picks is made of what the earlier kept, and meets its D by right.
+    graph, own_decision = reading.graph, site.decision_call.number
+    picks = [each[0].number for each in found if each]
+    others = [n for n in picks if not graph.depends(n, own_decision) and not graph.depends(own_decision, n)]
     for number in reading.graph.descendants(site.decision_call.number):
         if reading.graph.depends(number, own.number):
             return False

@@ -106,6 +106,7 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str]) -> tuple[Subj
                 reason = reason or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
                 continue
             if chooses:
+                subject.by_default = _by_default(candidate, subject, plan) if switched else None
                 return subject, True
             fallback = fallback or subject
             if tries > 40:
@@ -115,6 +116,19 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str]) -> tuple[Subj
     if fallback is None:
         refused[candidate.__name__] = reason or "no arguments were found that it takes"
     return fallback, False
+
+
+def _by_default(candidate: Callable[..., Any], subject: Subject, plan: Plan) -> Subject | None:
+    """The same call of what is built without the switches; None where that cannot be built or called."""
+    for made, arguments, switched in _builds(candidate):
+        if isinstance(made, nn.Module) and not switched:
+            plain = Subject(subject.name, made, plan.make, made, _told(candidate, arguments, plan))
+            try:
+                _calls(plain)
+            except Exception:
+                continue
+            return plain
+    return None
 
 
 def _calls(subject: Subject) -> bool:

@@ -18,8 +18,8 @@ from sdtps_ref.properties.watching.reading import Reading, read
 class Subject:
     """A module, or a function, with the arguments of one call.
 
-    make: the arguments of one call, from a seed. told: how it was built and called, for the report. defaults: a
-    line for each switch that was turned on, as its default turns the selection off.
+    make: the arguments of one call, from a seed. told: how it was built and called, for the report. switches:
+    arguments that were turned on, which are off by default; by_default: the same call of what is built without them.
     """
 
     name: str
@@ -27,7 +27,8 @@ class Subject:
     make: Callable[[int], tuple[list[Any], dict[str, Any]]]
     module: nn.Module | None = None
     told: str = ""
-    defaults: list[str] = field(default_factory=list)
+    switches: list[str] = field(default_factory=list)
+    by_default: Subject | None = None
 
     def inputs(self, seed: int = 0, same: bool = False, rows: slice | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other."""

@@ -37,7 +37,9 @@ def extra_token_is_of_the_dropped(probe: Probe) -> None:
 def _summary_of_kept(reading: Reading, site: Site) -> Call | None:
     """The softmax over the kept tokens' scores whose token is appended to slots that D pools."""
     graph, calls = reading.graph, reading.watched.calls
-    if site.score_call is None or site.decision_call is None or site.decision is None or site.score.dim() != 2:
+    if site.score_call is None or site.decision_call is None or site.decision is None:
+        return None
+    if site.score.dim() != 2 or site.decision.shape != site.score.shape:
         return None
     kept = site.score.detach()[0][site.decision.detach()[0] > 0.5]
     for number in graph.descendants(site.score_call.number):

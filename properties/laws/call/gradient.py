@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sdtps_ref.properties.kit.law import law
-from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
@@ -38,7 +38,10 @@ def gradient_reaches_score(probe: Probe) -> None:
     nothing soft is kept, D is computed and not passed on, or D is detached before it is used.
     Remedy: D = hard + (soft - soft.detach()), and use D, not its indices, where tokens are pooled.
     """
-    passes = passes_of(probe)
+    _expect_every_site(passes_of(probe))
+
+
+def _expect_every_site(passes: Passes) -> None:
     reading = passes.reading()
     for site in reading.sites:
         if site.keeps_all or site.kind == "given" or not (reading.outputs or reading.returns_decision):
@@ -107,6 +110,31 @@ def _named(own: list[str]) -> str:
         return ""
     shown = ", ".join(own[:2]) + (f" and {len(own) - 2} more" if len(own) > 2 else "")
     return f" ({shown} get{'s' if len(own) == 1 else ''} none)"
+
+
+@law(needs="call", level="SHOULD", domain=CALL)
+def default_is_trained(probe: Probe) -> None:
+    """Built without its switches, as most people build it, a gradient reaches the score too.
+
+    Why: a flag such as `use_gumbel=False` that takes the straight-through path away leaves a module that runs, whose
+    score is never trained, for whoever does not know the flag.
+    Breaks when: the hard mask alone is used where the flag is off.
+    Remedy: take the noise away with the flag, and keep D = hard + (soft - soft.detach()).
+    """
+    subject = passes_of(probe).subject
+    if subject.by_default is None:
+        raise Unsupported("no switch that is off by default was turned on")
+    passes = Passes(subject.by_default)
+    try:
+        _expect_every_site(passes)
+    except Violation as found:
+        names = ", ".join(f"{switch}=False" for switch in subject.switches)
+        raise Violation(
+            f"with {names}, as by default: {found}",
+            where=found.where,
+            effect=f"whoever leaves {names} trains everything but the score",
+            fix=found.fix,
+        ) from found
 
 
 @law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)

@@ -44,10 +44,6 @@ RIGHT = (
     ),
     Stranger("scripted_relevance", "The likeness that is the score is a torch.jit.script function; log mask."),
     Stranger(
-        "switchable_select",
-        "use_gumbel=False by default: no gradient reaches the score until it is switched on; right when on.",
-    ),
-    Stranger(
         "perturbed_topk",
         "Hard top-K forward, perturbed top-K estimate backward, by an autograd Function; hard D in eval.",
     ),
@@ -64,6 +60,12 @@ RIGHT = (
     ),
 )
 WRONG = (
+    Stranger(
+        "switchable_select",
+        "By default, with use_gumbel=False, no gradient reaches the score; right when it is switched on.",
+        "default_is_trained",
+        ("hard = torch.zeros_like(score).scatter(1, idx, 1.0)", "return hard"),
+    ),
     Stranger(
         "phrase_pooler",
         "The mask multiplies the gradient of the score by 1e10.",

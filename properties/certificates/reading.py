@@ -11,6 +11,7 @@ from sdtps_ref.properties.certificates.consistency import contradiction
 from sdtps_ref.properties.certificates.visible import visible
 
 LARGEST = 20_000_000  # bytes; a certificate has about 40,000
+LONGEST = 20  # digits of a whole number; the largest ones are seeds
 
 
 class BadCertificate(SDTPSError):
@@ -51,7 +52,7 @@ def _parsed(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST:
             raise BadCertificate(_about(path, f"has {path.stat().st_size} bytes; accepted: {LARGEST} at most"))
-        return json.loads(path.read_bytes(), parse_constant=_no_number)
+        return json.loads(path.read_bytes(), parse_constant=_no_number, parse_int=_whole_number)
     except OSError as error:
         raise BadCertificate(_about(path, f"cannot be read: {error.strerror or error}")) from error
     except json.JSONDecodeError as error:
@@ -63,6 +64,12 @@ def _parsed(path: Path) -> Any:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > LONGEST:
+        raise ValueError(f"a number of {len(text)} digits; accepted: {LONGEST} at most")
+    return int(text)
 
 
 def _about(path: Path, what: str) -> str:

@@ -1,8 +1,5 @@
 """How often a right implementation is accused: every right one, under many seeds, and what that bounds."""
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +10,7 @@ from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import PROFILES
 from sdtps_ref.properties.selftest.planted.baseline import plant_all
 from sdtps_ref.properties.selftest.selftest import make_right, right_names
+from sdtps_ref.properties.selftest.workers import results_of
 from sdtps_ref.properties.signals.tail_bounds import largest_rate
 
 CONFIDENCE = 0.95
@@ -50,22 +48,23 @@ def run_false_alarms(seeds: int) -> int:
     names = right_names()
     runs = [(name, seed) for seed in range(seeds) for name in names]
     judged = accused = 0
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        results = pool.map(accusations, *zip(*runs, strict=True))
-        try:
+    try:
+        with results_of(accusations, *zip(*runs, strict=True)) as results:
             for found in track(results, "judging right ones", total=len(runs), console=console, transient=True):
                 judged, accused = judged + 1, accused + bool(found)
                 for each in found:
                     console.print(f"{each.name}, seed {each.seed}: {each.law}: {each.message}", soft_wrap=True)
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            if not judged:
-                return 1
+    finally:
+        if judged:
+            _print_bound(console, accused, judged, len(names))
+    return 1 if accused else 0
+
+
+def _print_bound(console: Console, accused: int, judged: int, names: int) -> None:
     bound = largest_rate(accused, judged, 1 - CONFIDENCE)
     console.print(
-        f"{accused} of {judged} runs refused ({len(names)} right implementations, {judged // len(names)} seeds, "
+        f"{accused} of {judged} runs refused ({names} right implementations, {judged // names} seeds, "
         f"profile quick): at most {bound:.2%} of runs, with {CONFIDENCE:.0%} confidence "
         "(Clopper-Pearson)",
         soft_wrap=True,
     )
-    return 1 if accused else 0

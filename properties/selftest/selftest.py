@@ -1,9 +1,6 @@
 """Who watches the laws: every planted fault must be refused by the law that names it, every right one certified."""
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,6 +17,7 @@ from sdtps_ref.properties.kit.cost import ALL_BUDGETS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reference import Reference
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, VARIANTS, Plain, plant_all
+from sdtps_ref.properties.selftest.workers import results_of
 
 # Shrinking finds the nicest example; here only who failed counts.
 PROFILE = Profile("selftest", examples=12, minimum=10, shrink=False)
@@ -39,8 +37,7 @@ def kill_matrix(console: Console | None = None, *, whole: bool = True) -> Matrix
     right = right_names()
     faults = [name for name, planted in FAULTS.items() if whole or all_laws()[planted.expected_law].budget == "eager"]
     everyone = [*faults, *right]
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        results = pool.map(partial(judge_planted, whole=whole), everyone)
+    with results_of(partial(judge_planted, whole=whole), everyone) as results:
         judged = dict(zip(everyone, _watched(results, len(everyone), console), strict=True))
     return {name: judged[name] for name in faults}, {name: judged[name] for name in right}
 

@@ -148,3 +148,15 @@ def test_without_jsonschema_nothing_is_believed(
         "sdtps verify: reading a certificate needs jsonschema, which is not installed: "
         "pip install 'sdtps-ref[report]' brings it"
     )
+
+
+@pytest.mark.parametrize("digits", [30, 400, 5000])
+def test_a_number_that_no_run_gives_is_refused(stored: Path, digits: int) -> None:
+    """It would be larger than any float, and every report would stumble over it."""
+    text = stored.read_text()
+    stored.write_text(text.replace('"seed": 0', f'"seed": {"9" * digits}', 1))
+
+    with pytest.raises(BadCertificate, match=rf"a number of {digits} digits; accepted: 20 at most"):
+        read_certificate(stored)
+
+    assert '"seed": 0' in text

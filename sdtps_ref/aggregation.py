@@ -36,7 +36,7 @@ def log_mask(aggregation_logits: Tensor, decision: Tensor) -> Tensor:
 MASKS = {"subtract": subtract_mask, "log": log_mask}
 
 
-def aggregate(aggregation_logits: Tensor, tokens: Tensor, decision: Tensor | None, mask: Mask = "subtract") -> Tensor:
+def aggregate(aggregation_logits: Tensor, tokens: Tensor, decision: Tensor | None, mask: Mask = "log") -> Tensor:
     """softmax(mask(logits, D)) @ tokens. logits: B M K; tokens: B K C; decision: B K or None. B M C."""
     if decision is not None:
         aggregation_logits = MASKS[mask](aggregation_logits, decision)
@@ -60,14 +60,14 @@ class TokenAggregation(nn.Module):
     """Pools tokens into `slots` convex combinations of them, masked by the decision matrix.
 
     dim: channels C. slots: M. dim_ratio: hidden width over C (the papers' 0.2). mask: how D enters
-    the softmax. Train with "log". The default, "subtract", is what was published and is here to be
-    compared with: both give the same output, but through "subtract" the score receives 1e10 times the
-    gradient, which overflows float16, drowns every other term in a clipped norm and, on a toy task
+    the softmax. The default, "log", is the one that trains; "subtract" is what was published and is here
+    to be compared with: both give the same output, but through "subtract" the score receives 1e10 times
+    the gradient, which overflows float16, drowns every other term in a clipped norm and, on a toy task
     (`sdtps bench trainability`), ends at a loss of 0.68 where "log" reaches 0.001 (Adam) or at NaN (SGD).
     Raises InvalidInput. Source: SEPS (arXiv 2511.01390), equation 4; LAPS (CVPR 2024).
     """
 
-    def __init__(self, dim: int, slots: int, dim_ratio: float = 0.2, *, mask: Mask = "subtract"):
+    def __init__(self, dim: int, slots: int, dim_ratio: float = 0.2, *, mask: Mask = "log"):
         super().__init__()
         check_count("dim", dim)
         check_count("slots", slots)

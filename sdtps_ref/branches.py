@@ -34,7 +34,7 @@ class TwoBranchSDTPS(nn.Module):
         tau: float = 1.0,
         *,
         slots: int | None = None,
-        mask: Mask = "subtract",
+        mask: Mask = "log",
         generator: Generator | None = None,
     ):
         super().__init__()

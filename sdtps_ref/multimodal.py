@@ -71,7 +71,7 @@ class MultiModalSDTPS(nn.Module):
         modalities: Sequence[str] = ("rgb", "nir", "tir"),
         beta: float = 0.25,
         slots: int | None = None,
-        mask: Mask = "subtract",
+        mask: Mask = "log",
         generator: Generator | None = None,
     ):
         super().__init__()

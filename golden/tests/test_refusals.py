@@ -235,11 +235,11 @@ def test_limits_are_accepted() -> None:
 # Of the constructors, the papers' values: what stands before `*` may be given by place or by name.
 DEFAULTS: dict[Any, str] = {
     TokenSparse: "dim, keep_ratio=0.5, tau=1.0, *, generator=None",
-    TokenAggregation: "dim, slots, dim_ratio=0.2, *, mask='subtract'",
+    TokenAggregation: "dim, slots, dim_ratio=0.2, *, mask='log'",
     TwoBranchSDTPS: "dim, num_tokens, keep_ratio=0.5, aggr_ratio=0.4, tau=1.0, "
-    "*, slots=None, mask='subtract', generator=None",
+    "*, slots=None, mask='log', generator=None",
     MultiModalSDTPS: "dim, num_tokens, keep_ratio=0.5, aggr_ratio=0.4, tau=1.0, "
-    "*, modalities=('rgb', 'nir', 'tir'), beta=0.25, slots=None, mask='subtract', generator=None",
+    "*, modalities=('rgb', 'nir', 'tir'), beta=0.25, slots=None, mask='log', generator=None",
     scoring.combine_scores: "predicted, own, others, beta=0.25",
 }
 

@@ -11,7 +11,7 @@ from sdtps_ref.command_line.types import FILE, Choice, Parsed, above, whole
 from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.settings import EXAMPLES, PROFILES, Limits, RunSettings, usual_memory
 from sdtps_ref.properties.reports.formats import asked_for, format_options, write_reports
-from sdtps_ref.properties.targets.loading import ACCEPTED, REFERENCE
+from sdtps_ref.properties.targets.loading import ACCEPTED, PUBLISHED, REFERENCE
 from sdtps_ref.properties.targets.roots import put_root_on_path
 
 HELP_DATABASE = (
@@ -34,7 +34,7 @@ SECONDS = above(0, "seconds, above 0")
 
 
 @command()
-@argument("target", required=False, default=REFERENCE, metavar="TARGET", description=HELP_TARGET)
+@argument("target", required=False, default=None, metavar="TARGET", description=HELP_TARGET)
 @option("--profile", type=Choice(PROFILES), default="quick", heading=JUDGED, help="how hard to look (default: quick)")
 @option(
     "--seed",
@@ -69,12 +69,15 @@ SECONDS = above(0, "seconds, above 0")
 def certify(**given: Any) -> int:
     """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run."""
     options = SimpleNamespace(**given)
+    beside = options.target is None and not options.law and options.shard is None
+    options.target = options.target or REFERENCE
     if options.jobs > 1 and options.in_process:
         raise click.UsageError("given --jobs with --in-process; accepted: one of them")
     console = results_console()
     if options.root is not None:
         put_root_on_path(options.root)
     scripted = ".py" not in options.target
+    with_published = None
     launched = [] if options.in_process else [Launched(scripted) for _ in range(options.jobs)]
     try:
         files = asked_for(given)
@@ -84,6 +87,8 @@ def certify(**given: Any) -> int:
         from sdtps_ref.properties.reports.console import print_summary, quiet_line
 
         certificate = certified(options, *_settings(options), launched, console)
+        if beside and not options.quiet:  # the published mask's answer is told with that of the one that trains
+            with_published = _of_published(options)
     finally:
         for process in launched:
             process.close()
@@ -93,6 +98,10 @@ def certify(**given: Any) -> int:
     else:
         written = [str(path) for path in files.values()] + write_scripts(certificate)
         print_summary(console, certificate, verbose=options.verbose, written=written)
+        if with_published is not None:
+            console.print()
+            console.print("beside it, the mask as it was published, logits - (1 - D) * 1e10:", style="dim")
+            console.print(quiet_line(with_published), soft_wrap=True)
     for problem in problems:
         complain(problem)
     if options.write_expected is not None:
@@ -104,6 +113,15 @@ def certify(**given: Any) -> int:
     if options.require == "training" and certificate.training and certificate.exit_status == 0:
         return 2 if problems else 1
     return 2 if problems else certificate.exit_status
+
+
+def _of_published(options: SimpleNamespace) -> Any:
+    """The certificate of the reference with the published mask, on the same terms."""
+    from sdtps_ref.properties.engine.certify import check_implementation
+    from sdtps_ref.properties.reference import published
+
+    terms = {"profile": options.profile, "seed": options.seed, "device": options.device}
+    return check_implementation(published(), target=PUBLISHED, isolated=False, reproduce=False, **terms)
 
 
 def _settings(options: SimpleNamespace) -> tuple[RunSettings, Limits]:

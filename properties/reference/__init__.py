@@ -41,9 +41,9 @@ class TextGuided(nn.Module):
 
 
 class Reference(Stages):
-    """`sdtps_ref`'s modules behind the contract. mask: "subtract", as published, or "log"."""
+    """`sdtps_ref`'s modules behind the contract. mask: "log", which trains, or "subtract", as published."""
 
-    def __init__(self, mask: Mask = "subtract"):
+    def __init__(self, mask: Mask = "log"):
         self.mask: Mask = mask
         self.name = f"sdtps-ref, mask={mask!r}"
 
@@ -76,6 +76,11 @@ class Reference(Stages):
         branches = TwoBranchSDTPS(dim, num_tokens, keep / num_tokens, tau=tau, slots=slots, mask=self.mask)
         texts = {name: torch.randn(4, dim) for name in ("sparse_text", "dense_text")}
         return TextGuided(Scorer(dim, beta=0.25), branches), {"tokens": torch.randn(4, num_tokens, dim), **texts}
+
+
+def published() -> Reference:
+    """The reference with the mask as it was published, which multiplies the score's gradient by 1e10."""
+    return Reference(mask="subtract")
 
 
 def log_mask() -> Reference:

@@ -12,6 +12,7 @@ from sdtps_ref.properties.targets.discovery import GROUP, offered
 from sdtps_ref.properties.targets.roots import package_of, put_on_path, stand_in
 
 REFERENCE = "sdtps_ref.properties.reference:Reference"
+PUBLISHED = "sdtps_ref.properties.reference:published"  # with the mask of the papers, which does not train well
 ACCEPTED = (
     "package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published "
     "signature; or the name under which an installed package offers one"

@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import TimeElapsedColumn
-from rich.text import Text
 
-from sdtps_ref.benchmarks.bench import environment, table
+from sdtps_ref.benchmarks.bench import table
 from sdtps_ref.benchmarks.bench.measurement import Row, Terms
 from sdtps_ref.benchmarks.bench.page import page
 from sdtps_ref.benchmarks.bench.suite import Plan, record, run
 from sdtps_ref.benchmarks.progress import bar
+from sdtps_ref.benchmarks.timing.environment import check_device, environment, in_words, why_no_gpu
 from sdtps_ref.benchmarks.timing.machine import Machine, machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.workloads.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES, STAGES
-from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.optional_libraries import require
 from sdtps_ref.output_paths import check_writable
 
@@ -29,25 +29,21 @@ LEAST_WIDTH = 140  # columns of a file or pipe, which has no width of its own
 
 
 def bench(arguments: list[str]) -> int:
-    """Time certified implementations against the limit of this machine.
+    """Time certified implementations, and compare each time with the limit of this machine.
 
-    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. Besides, with a --help of their
-    own: `sdtps bench record` and `sdtps bench history` of past runs, `sdtps bench trainability` of masks.
+    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. See also `sdtps bench record` and
+    `sdtps bench history` of past runs, and `sdtps bench trainability` of masks.
     """
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
-    try:
-        plan = _plan(options)
-        for option, file in (("--json", options.json), ("--html", options.html)):
-            check_writable(f"{option} {file}", file)
-        for library in ("matplotlib", "jinja2") if options.html else ():
-            require(library, "--html", extra="bench")  # before an hour of measuring
-        done, machines = _measured(plan, console)
-    except SDTPSError as error:
-        console.print(Text(f"sdtps bench: {error}", style="bold red"), soft_wrap=True)
-        return 2
+    plan = _plan(options)
+    for option, file in (("--json", options.json), ("--html", options.html)):
+        check_writable(f"{option} {file}", file)
+    for library in ("matplotlib", "jinja2") if options.html else ():
+        require(library, "--html", extra="bench")  # before an hour of measuring
+    done, machines = _measured(plan, console)
     written = record(done, machines)
     if options.json is not None:
         options.json.write_text(json.dumps(written, indent=1) + "\n")
@@ -61,23 +57,25 @@ def bench(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sdtps bench", description=bench.__doc__)
     parser.add_argument(
-        "targets", nargs="*", metavar="TARGET", help="what `sdtps certify` takes; timed beside the reference"
+        "targets", nargs="*", metavar="TARGET", help="what `sdtps certify` takes; the reference is timed too"
     )
-    parser.add_argument("--stage", action="append", choices=STAGES, help="this one only (default: all)")
-    parser.add_argument("--mode", action="append", choices=MODES, help="this one only (default: all)")
+    parser.add_argument("--stage", action="append", choices=STAGES, help="only this one (default: all)")
+    parser.add_argument("--mode", action="append", choices=MODES, help="only this one (default: all)")
     parser.add_argument(
         "--size", action="append", metavar="SIZE", help=f"everyday (the default), published, {ACCEPTED}"
     )
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="(default: float32)")
     parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 (default: the CPU, and a GPU where there is one)"
+        "--device", default="auto", help="cpu, cuda or cuda:1 (default: the CPU, and a GPU if there is one)"
     )
-    parser.add_argument("--compile", action="store_true", help="each through torch.compile as well: minutes")
-    parser.add_argument("--no-reference", action="store_true", help="targets only")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: as torch has it, here 1)")
-    parser.add_argument("--samples", type=int, default=20, metavar="N", help="of each time (default: 20)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots, all in one file")
+    parser.add_argument(
+        "--compile", action="store_true", help="also time each one compiled by torch.compile; takes minutes"
+    )
+    parser.add_argument("--no-reference", action="store_true", help="time the targets alone")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's setting, 1 here)")
+    parser.add_argument("--samples", type=int, default=20, metavar="N", help="samples per measurement (default: 20)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page with plots to FILE")
     return parser
 
 
@@ -109,19 +107,9 @@ def _subjects(options: argparse.Namespace) -> tuple[Subject, ...]:
 
 
 def _devices(asked: str) -> tuple[str, ...]:
-    try:
-        kind = "cpu" if asked == "auto" else torch.device(asked).type
-    except RuntimeError:
-        kind = asked
-    why = environment.why_no_gpu()
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and why):
-        raise InvalidInput.given(f"--device {asked}", f"cpu ({why})" if why else "cpu, cuda, cuda:1")
-    if kind == "cuda":
-        index = torch.device(asked).index or 0
-        if index >= torch.cuda.device_count():
-            raise InvalidInput.given(f"--device {asked}", f"cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-        torch.cuda.set_device(index)  # events and caches are those of the current one
-    return tuple(environment.devices(asked))
+    if asked == "auto":
+        return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    return (check_device(asked),)
 
 
 def _once(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -129,16 +117,11 @@ def _once(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _measured(plan: Plan, console: Console) -> tuple[list[Row], dict[str, Machine]]:
-    """Every row, each table printed when it is whole; what was measured before an interrupt is kept."""
+    """Every row. Each table is printed when it is complete."""
     machines = {device: machine(device) for device in plan.devices}
     done: list[Row] = []
     for device in plan.devices:
-        given = environment.environment(device)
-        console.print(
-            f"{given['device_name']}, torch {given['torch']}, {given['threads']} thread{'s' * (given['threads'] > 1)}, "
-            f"TF32 {'on' if given['tf32'] else 'off'}",
-            soft_wrap=True,
-        )
+        console.print(in_words(environment(device)), soft_wrap=True)
     with bar(TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=plan.steps)
         started = iter(range(plan.steps))
@@ -146,15 +129,12 @@ def _measured(plan: Plan, console: Console) -> tuple[list[Row], dict[str, Machin
         def announce(what: str) -> None:
             progress.update(task, description=what, completed=next(started))
 
-        try:
-            for rows in run(plan, machines, Admissions(), announce):
-                done += rows
-                console.print()
-                console.print(table.table(rows))
-                for remark in table.remarks(rows):
-                    console.print(remark, soft_wrap=True)
-        except KeyboardInterrupt:
-            console.print("interrupted; what follows is what was measured until then", style="yellow")
+        for rows in run(plan, machines, Admissions(), announce):
+            done += rows
+            console.print()
+            console.print(table.table(rows))
+            for remark in table.remarks(rows):
+                console.print(remark, soft_wrap=True)
     _print_legend(console, done, machines, plan)
     return done, machines
 
@@ -167,9 +147,10 @@ def _print_legend(console: Console, done: list[Row], machines: dict[str, Machine
         console.print(line, style="dim", soft_wrap=True)
     if any(subject.compiled for subject in plan.subjects):
         console.print(table.COMPILED_LEGEND, style="dim", soft_wrap=True)
-    if environment.why_no_gpu():
-        said = f"columns {', '.join(table.GPU_COLUMNS)}: {environment.why_no_gpu()}"
+    if why := why_no_gpu():
+        said = f"columns {', '.join(table.GPU_COLUMNS)}: {why}"
         console.print(said, style="dim", soft_wrap=True)
     errors = sum(bool(row.error) for row in done)
     if errors:
-        console.print(f"{errors} faster than the limit: that is an error, not a record", style="bold red")
+        said = f"{errors} {'time is' if errors == 1 else 'times are'} below the limit, which is an error of measurement"
+        console.print(said, style="bold red")

@@ -11,7 +11,8 @@ from sdtps_ref.benchmarks.timing.counting import Counts, count
 from sdtps_ref.benchmarks.timing.limits import Work, work
 from sdtps_ref.benchmarks.timing.machine import Limit, Machine
 from sdtps_ref.benchmarks.timing.overhead import Beyond, beyond, excess_ratio, floor
-from sdtps_ref.benchmarks.timing.timing import LEAST_SECONDS, Call, Times, measure
+from sdtps_ref.benchmarks.timing.timing import Call, Times, least_seconds, measure
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS, Subject
 from sdtps_ref.benchmarks.workloads.sizes import Size
@@ -20,18 +21,7 @@ from sdtps_ref.properties.contract import provided
 
 # The same operators on next to nothing: what they take is what there is between them.
 NEXT_TO_NOTHING = Size(B=1, N=4, K=2, C=16, M=2)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is timed: who, which stage, in which mode, how large, in which dtype, where."""
-
-    subject: str
-    stage: str
-    mode: str
-    size: Size
-    dtype: str
-    device: str
+MOST_SPREAD = 0.25  # of the median; a time with more is marked as too noisy
 
 
 @dataclass(frozen=True)
@@ -42,6 +32,7 @@ class Row:
     counts: None for compiled code, whose operators nobody sees. peak_bytes: None where they are not seen either.
     """
 
+    subject: str
     cell: Cell
     refusal: str = ""
     times: Times | None = None
@@ -67,6 +58,11 @@ class Row:
         return None if self.times is None or self.limit is None else self.limit.seconds / self.times.seconds
 
     @property
+    def noisy(self) -> bool:
+        """Whether the samples lie too far apart for their median to be compared with another."""
+        return self.times is not None and self.times.spread > MOST_SPREAD
+
+    @property
     def error(self) -> str:
         """Faster than the limit is an error, not a record: of the limit, of its formula, or of the work done."""
         if self.times is None or self.limit is None or self.times.seconds >= self.limit.seconds:
@@ -76,13 +72,14 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Plain data; seconds, bytes, FLOPs."""
         itemsize = getattr(torch, self.cell.dtype).itemsize
-        plain: dict[str, Any] = asdict(self.cell) | {"refusal": self.refusal}
+        plain: dict[str, Any] = {"subject": self.subject} | asdict(self.cell) | {"refusal": self.refusal}
         if self.times is None or self.work is None or self.limit is None:
             return plain
         plain |= {
             "seconds": self.times.seconds,
             "host_seconds": self.times.host_seconds,
             "spread": self.times.spread,
+            "noisy": self.noisy,
             "samples": list(self.times.device),
             "calls_per_sample": self.times.calls,
             "tokens_per_second": self.tokens_per_second,
@@ -130,25 +127,25 @@ def rows(
     """A row for each of `modes`; what is refused, or not offered, has rows that say so."""
     terms = terms or Terms()
     device = machine.device
-    cells = {mode: Cell(subject.name, stage, mode, size, dtype, device) for mode in modes}
+    cells = {mode: Cell(stage, size, mode, dtype, device) for mode in modes}
     if STAGE_METHODS[stage] not in provided(subject.implementation):
-        yield from (Row(cell, f"offers no {STAGE_METHODS[stage]}") for cell in cells.values())
+        yield from (Row(subject.name, cell, f"offers no {STAGE_METHODS[stage]}") for cell in cells.values())
         return
     try:
         refusal = admissions.refusal(subject, stage, size, dtype, device)
         if refusal:
-            yield from (Row(cell, refusal) for cell in cells.values())
+            yield from (Row(subject.name, cell, refusal) for cell in cells.values())
             return
         workload = make(subject.implementation, stage, size, dtype, device, rotated=terms.rotated)
         extra = stage == "selection" and _has_extra(workload)
     except Exception as error:  # a stranger's code, or no memory left: the other rows stand
-        yield from (Row(cell, _raised(error)) for cell in cells.values())
+        yield from (Row(subject.name, cell, _raised(error)) for cell in cells.values())
         return
     for mode, cell in cells.items():
         try:
             row = _timed(cell, subject, workload, work(stage, mode, size, extra=extra), machine, terms)
         except Exception as error:
-            row = Row(cell, _raised(error))
+            row = Row(subject.name, cell, _raised(error))
         yield row
 
 
@@ -160,7 +157,7 @@ def _timed(cell: Cell, subject: Subject, workload: Workload, owed: Work, machine
     calls = workload.calls(cell.mode)
     times = _times(calls, machine, terms)
     limit = machine.limit(owed, cell.dtype, times.seconds)
-    row = Row(cell, times=times, work=owed, limit=limit)
+    row = Row(subject.name, cell, times=times, work=owed, limit=limit)
     if machine.kind == "cuda":
         row = _on_gpu(row, calls[0], machine, terms)
     # Under the counter compiled code would run eagerly, now and ever after.
@@ -194,8 +191,8 @@ def _on_gpu(row: Row, call: Call, machine: Machine, terms: Terms) -> Row:
 
 
 def _times(calls: Sequence[Call], machine: Machine, terms: Terms) -> Times:
-    least = LEAST_SECONDS[machine.kind]
-    return measure(calls, machine.watch, least_seconds=least, samples=terms.samples, most_seconds=terms.most_seconds)
+    least = least_seconds(machine.device)
+    return measure(calls, machine.clock, least=least, samples=terms.samples, most_seconds=terms.most_seconds)
 
 
 def _has_extra(workload: Workload) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sdtps_ref.benchmarks.bench import plots, table, units
-from sdtps_ref.benchmarks.bench.environment import NO_GPU, why_no_gpu
+from sdtps_ref.benchmarks import units
+from sdtps_ref.benchmarks.bench import plots, table
 from sdtps_ref.benchmarks.bench.measurement import Row
+from sdtps_ref.benchmarks.timing.environment import NO_GPU, in_words, why_no_gpu
 from sdtps_ref.properties.reports.page import render
 
 
@@ -16,6 +17,7 @@ def page(rows: Sequence[Row], record: dict[str, Any]) -> str:
         "bench.html",
         record=record,
         units=units,
+        in_words=in_words,
         sections=[_section(number, together) for number, together in enumerate(_together(rows))],
         columns=table.COLUMNS + table.GPU_COLUMNS,
         gpu_columns=table.GPU_COLUMNS,

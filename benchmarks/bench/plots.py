@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdtps_ref.benchmarks.bench import units
+from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.bench.measurement import Row
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.benchmarks.workloads.workloads import MODES
@@ -35,7 +35,7 @@ def time_against_size(rows: Sequence[Row], label: str, prefix: str) -> "Markup":
 def _draw(figure: "Figure", timed: list[Row], modes: list[str]) -> None:
     panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
     sizes = _by_work(timed)
-    names = list(dict.fromkeys(row.cell.subject for row in timed))
+    names = list(dict.fromkeys(row.subject for row in timed))
     low = min(row.limit.seconds for row in timed if row.limit is not None) / 2
     high = 2 * max(row.times.seconds for row in timed if row.times is not None)
     panels[0].set_yscale("log")
@@ -56,7 +56,7 @@ def _panel(panel: "Axes", rows: list[Row], sizes: list[Size], names: list[str]) 
         across, heights, color=figures.FAINT, linestyle="--", marker="_", markersize=14, label="limit of the machine"
     )
     for row_name, colour, mark in zip(names, _cycled(COLOURS, names), _cycled(MARKS, names), strict=True):
-        own = sorted((places[row.cell.size], row.times) for row in rows if row.cell.subject == row_name and row.times)
+        own = sorted((places[row.cell.size], row.times) for row in rows if row.subject == row_name and row.times)
         if not own:
             continue
         xs, medians = [place for place, _ in own], [times.seconds for _, times in own]

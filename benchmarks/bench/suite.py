@@ -1,11 +1,12 @@
 """All that `sdtps bench` measures, table by table."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdtps_ref.benchmarks.bench.environment import environment, why_no_gpu
 from sdtps_ref.benchmarks.bench.measurement import Row, Terms, rows
+from sdtps_ref.benchmarks.timing.environment import environment, why_no_gpu
 from sdtps_ref.benchmarks.timing.machine import Machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject
@@ -29,11 +30,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """How many times something is announced."""
-        parts = (self.subjects, self.stages, self.sizes, self.dtypes, self.devices)
-        count = 1
-        for part in parts:
-            count *= len(part)
-        return count
+        return math.prod(map(len, (self.subjects, self.stages, self.sizes, self.dtypes, self.devices)))
 
 
 def run(plan: Plan, machines: dict[str, Machine], admissions: Admissions, announce: Announce) -> Iterator[list[Row]]:

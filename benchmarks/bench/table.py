@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from rich.table import Table
 from rich.text import Text
 
-from sdtps_ref.benchmarks.bench import units
+from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.bench.measurement import Row
 from sdtps_ref.benchmarks.timing.machine import Machine
 
@@ -14,7 +14,7 @@ COLUMNS = ("time", "+-", "tokens/s", "limit", "of limit", "launches", "traffic",
 GPU_COLUMNS = ("host", "graph", "GPU kernels")
 
 LEGEND = (
-    "time: the median of the samples; +-: half the width of their middle half.",
+    "time: the median of the samples; +-: half the width of their middle half. Above 25 % it is too noisy to compare.",
     "limit: max(least bytes / bandwidth, FLOPs / rate) + one launch, measured here and now.",
     "launches, traffic, kernels: the rest. Gaps between operators, bytes and FLOPs beyond the least, slow operators.",
     "memory: at its peak, beyond weights and inputs.",
@@ -36,7 +36,7 @@ def values(row: Row) -> dict[str, str]:
     rest = {} if row.beyond is None else asdict(row.beyond)
     return {
         "time": units.seconds(whole),
-        "+-": units.share(row.times.spread),
+        "+-": f"{units.share(row.times.spread)}{' noisy' * row.noisy}",
         "tokens/s": units.amount(row.tokens_per_second),
         "limit": units.seconds(row.limit.seconds),
         "of limit": units.share(row.fraction),
@@ -61,9 +61,9 @@ def table(rows: Sequence[Row]) -> Table:
         drawn.add_column(column, justify="right", no_wrap=True)
     for row in shortened(rows):
         shown = values(row) or {"time": "refused" if row.refusal.startswith("refused") else "not timed"}
-        style = "red" if row.error else "" if row.times else "yellow"
+        style = "red" if row.error else "yellow" if row.noisy or not row.times else ""
         mode = row.cell.mode if row.times else "any"
-        drawn.add_row(row.cell.subject, mode, *(shown.get(column, "-") for column in columns), style=style)
+        drawn.add_row(row.subject, mode, *(shown.get(column, "-") for column in columns), style=style)
     return drawn
 
 
@@ -71,25 +71,28 @@ def shortened(rows: Sequence[Row]) -> list[Row]:
     """The rows, but what has no time in any mode for one reason only once."""
     found: dict[object, Row] = {}
     for row in rows:
-        key: object = row.cell
+        key: object = (row.subject, row.cell)
         if row.times is None:
-            key = (replace(row.cell, mode=""), row.refusal)
+            key = (row.subject, replace(row.cell, mode=""), row.refusal)
         found.setdefault(key, row)
     return list(found.values())
 
 
 def remarks(rows: Sequence[Row]) -> list[Text]:
-    """A line for each refusal, error and CUDA graph that could not be had; each reason once."""
+    """A line for each refusal, error, noisy time and CUDA graph that could not be had; each reason once."""
     found: dict[str, Text] = {}
     for row in rows:
         cell = row.cell
         if row.refusal:
-            found.setdefault(cell.subject + row.refusal, Text(f"  {cell.subject}: {row.refusal}", style="yellow"))
+            found.setdefault(row.subject + row.refusal, Text(f"  {row.subject}: {row.refusal}", style="yellow"))
         if row.error:
-            text = Text(f"  {cell.subject}, {cell.mode}: {row.error}", style="bold red")
-            found[f"{cell.subject} {cell.mode}"] = text
+            text = Text(f"  {row.subject}, {cell.mode}: {row.error}", style="bold red")
+            found[f"{row.subject} {cell.mode}"] = text
+        if row.noisy and row.times is not None:
+            said = f"too noisy to compare: the samples spread by {units.share(row.times.spread)} of their median"
+            found[said + row.subject + cell.mode] = Text(f"  {row.subject}, {cell.mode}: {said}", style="yellow")
         if row.graph_refusal:
-            said = f"  {cell.subject}, {cell.mode}: no CUDA graph: {row.graph_refusal}"
+            said = f"  {row.subject}, {cell.mode}: no CUDA graph: {row.graph_refusal}"
             found.setdefault(said, Text(said, style="dim"))
     return list(found.values())
 

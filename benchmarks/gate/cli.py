@@ -10,12 +10,12 @@ from rich.text import Text
 
 from sdtps_ref.benchmarks.gate.comparison import cells_of, compared, operands
 from sdtps_ref.benchmarks.gate.measuring.cells import CellOptions, chosen
-from sdtps_ref.benchmarks.gate.measuring.environment import environment
 from sdtps_ref.benchmarks.gate.measuring.revisions import ACCEPTED, DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.op_counts_report import STORE, compared_with_store, stored_anew
 from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, cells_given, options_given
 from sdtps_ref.benchmarks.gate.rule.report import print_verdicts, to_json
 from sdtps_ref.benchmarks.gate.rule.verdict import EXIT, overall
+from sdtps_ref.benchmarks.timing.environment import check_device, environment, in_words
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.output_paths import check_writable
 from sdtps_ref.properties.targets.target import load
@@ -40,14 +40,14 @@ def compare(arguments: list[str]) -> int:
     if options.base is None or options.head is None:
         raise InvalidInput.given("no HEAD" if options.base else "no BASE and HEAD", f"two, each {ACCEPTED}")
     asked = options_given(options)
+    measured_on = environment(check_device(asked.device), asked.threads)
     console = Console(highlight=False, markup=False)
     begun = time.monotonic()
     with operands(options.base, options.head, asked) as (base, head):
         cells = cells_of(base, head, asked)
-        measured_on = environment(asked.device, asked.threads)
         for name, side in (("BASE", base), ("HEAD", head)):
             console.print(f"{name}  {side.given}  ({side.meant})", soft_wrap=True)
-        console.print(Text("; ".join(f"{name} {value}" for name, value in measured_on.items()), style="dim"))
+        console.print(Text(in_words(measured_on), style="dim"), soft_wrap=True)
         console.print()
         verdicts = compared(base, head, cells, asked)
     seconds = time.monotonic() - begun
@@ -79,6 +79,7 @@ def counts(arguments: list[str]) -> int:
     parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
     options = parser.parse_args(arguments)
     check_writable(f"--store {options.store}", options.store)
+    check_device(options.device)
     implementation = load(options.target)
     cells = chosen(implementation, implementation, cells_given(options, CellOptions()))
     act = stored_anew if options.update else compared_with_store

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from rich.progress import TimeElapsedColumn
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell, CellOptions, chosen
+from sdtps_ref.benchmarks.gate.measuring.cells import CellOptions, chosen
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import loaded
 from sdtps_ref.benchmarks.gate.measuring.plan import SECONDS, Plan
-from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
 from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION, Operand, resolve
+from sdtps_ref.benchmarks.gate.measuring.rounds import measured_in_fresh_process
 from sdtps_ref.benchmarks.gate.rule.verdict import COUNTS, Process, Rule, Verdict, decide, observe
 from sdtps_ref.benchmarks.progress import bar
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def compared(
                 progress.update(task, description=f"process {number}: {cell}", advance=1)
 
             seed = asked.rule.seed + number
-            found = in_fresh_process(replace(plan, cells=tuple(wanted), seed=seed), begin)
+            found = measured_in_fresh_process(replace(plan, cells=tuple(wanted), seed=seed), begin)
             rng = np.random.default_rng(random.Random(seed).getrandbits(64))
             return [observe(measured, rng) for measured in found]
 

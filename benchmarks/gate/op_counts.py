@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.timing import limits
 from sdtps_ref.benchmarks.timing.counting import count
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import Compiled
 from sdtps_ref.benchmarks.workloads.workloads import Workload, make
 

@@ -9,9 +9,10 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.gate import baselines
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.op_counts import Counted, counted
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 STORE = Path(__file__).with_name("counts.json")
 HEADINGS = ("operators", "kernels", "bytes", "over least", "peak")
@@ -105,9 +106,9 @@ def _print(console: Console, seen: dict[str, Counted], verdicts: dict[str, Text]
             name.replace("forward+backward", "fwd+bwd").replace(one, ""),
             str(sum(counts.operators.values())),
             "-" if counts.kernels is None else str(counts.kernels),
-            _bytes(counts.bytes),
+            units.size(counts.bytes),
             f"{counts.excess:.2f}",
-            _bytes(counts.peak_bytes),
+            units.size(counts.peak_bytes),
             verdicts.get(name, Text("")),
         )
     console.print(table)
@@ -116,7 +117,3 @@ def _print(console: Console, seen: dict[str, Counted], verdicts: dict[str, Text]
 def _key(cell: Cell) -> str:
     place = "" if (cell.dtype, cell.device) == ("float32", "cpu") else f" {cell.dtype} {cell.device}"
     return f"{cell}{place}"
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e6:.3g} MB"

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sdtps_ref.benchmarks.gate.comparison import GateOptions
 from sdtps_ref.benchmarks.gate.measuring.cells import DEFAULT_MODES, DEFAULT_SIZES, CellOptions
@@ -56,7 +56,7 @@ def cells_given(options: argparse.Namespace, default: Options) -> Options:
         default: The values of what was left out.
     """
     fields = {field.name for field in dataclasses.fields(default)}
-    given = {
+    given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(options).items()
         if name in fields and value is not None

@@ -10,15 +10,17 @@ from rich.text import Text
 
 from sdtps_ref.benchmarks.history import records as histories
 from sdtps_ref.benchmarks.history.change_points import FEWEST, Change, changes
-from sdtps_ref.benchmarks.history.paired_timing import Cell, in_processes
+from sdtps_ref.benchmarks.history.paired_timing import in_processes
 from sdtps_ref.benchmarks.history.plot import SHORT, draw
 from sdtps_ref.benchmarks.history.records import Broken, Key, Record
 from sdtps_ref.benchmarks.progress import bar
+from sdtps_ref.benchmarks.timing.environment import check_device
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import from_target
 from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
-from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.inputs import check_count
 from sdtps_ref.optional_libraries import require
 from sdtps_ref.output_paths import check_writable
@@ -37,34 +39,34 @@ def record(arguments: list[str]) -> int:
     Exit 0 recorded, 1 refused, for a wrong answer has no speed, 2 could not run.
     """
     options = _record_options(arguments)
+    check_writable(f"--history {options.history}", options.history)
+    check_count("processes", options.processes)
+    if not 0 < options.seconds < float("inf"):
+        raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
+    check_device(options.device)
+    sizes = sizes_named(options.size)
+    if refusal := _refusal(options, sizes):
+        print(f"sdtps bench record: {refusal}", file=sys.stderr)
+        return 1
+    cells = [
+        Cell("pipeline", size, mode, options.dtype, options.device)
+        for size in sizes
+        for mode in options.mode or ("forward", "forward+backward")
+    ]
+    with bar() as progress:
+        task = progress.add_task("timing", total=len(cells) * options.processes)
+        timings = in_processes(
+            options.target, cells, options.processes, options.seconds, lambda: progress.advance(task)
+        )
+    revision = options.revision or histories.revision_here()
+    records = [
+        histories.record_of(options.target, cell, timing, revision) for cell, timing in zip(cells, timings, strict=True)
+    ]
+    histories.append(options.history, records)
     console = Console(highlight=False, markup=False)
-    try:
-        check_writable(f"--history {options.history}", options.history)
-        check_count("processes", options.processes)
-        if not 0 < options.seconds < float("inf"):
-            raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
-        histories.device_name(options.device)  # before any work on a device that is not there
-        sizes = sizes_named(options.size)
-        if refusal := _refusal(options, sizes):
-            print(f"sdtps bench record: {refusal}", file=sys.stderr)
-            return 1
-        cells = [
-            Cell(options.target, size, options.dtype, mode, options.device)
-            for size in sizes
-            for mode in options.mode or ("forward", "forward+backward")
-        ]
-        with bar() as progress:
-            task = progress.add_task("timing", total=len(cells) * options.processes)
-            timings = in_processes(cells, options.processes, options.seconds, lambda _: progress.advance(task))
-        revision = options.revision or histories.revision_here()
-        records = [histories.record_of(cell, timing, revision) for cell, timing in zip(cells, timings, strict=True)]
-        histories.append(options.history, records)
-        for made in records:
-            console.print(f"{made.key.size}, {made.key.mode}: {_timed(made)}", soft_wrap=True)
-        console.print(f"{len(records)} records of {revision} appended to {options.history}", soft_wrap=True)
-    except (SDTPSError, OSError, RuntimeError) as error:
-        print(f"sdtps bench record: {error}", file=sys.stderr)
-        return 2
+    for made in records:
+        console.print(f"{made.key.size}, {made.key.mode}: {_timed(made)}", soft_wrap=True)
+    console.print(f"{len(records)} records of {revision} appended to {options.history}", soft_wrap=True)
     return 0
 
 
@@ -78,20 +80,15 @@ def history(arguments: list[str]) -> int:
     parser.add_argument("file", type=Path, metavar="FILE", help="what `sdtps bench record` appended to")
     parser.add_argument("--html", type=Path, metavar="PAGE", help="write the plots there, as one page")
     options = parser.parse_args(arguments)
-    console = Console(highlight=False, markup=False)
-    try:
-        check_writable(f"--html {options.html}", options.html)
-        require("ruptures", "sdtps bench history", extra="bench")
-        for library in ("matplotlib", "jinja2") if options.html else ():
-            require(library, "--html", extra="bench")
-        series, broken = histories.read(options.file)
-        found = {key: changes([entry.timing.ratio for entry in records]) for key, records in series.items()}
-        _print(console, series, found, broken)
-        if options.html is not None:
-            options.html.write_text(_page(options.file, series, found, broken), encoding="utf-8")
-    except (SDTPSError, OSError) as error:
-        print(f"sdtps bench history: {error}", file=sys.stderr)
-        return 2
+    check_writable(f"--html {options.html}", options.html)
+    require("ruptures", "sdtps bench history", extra="bench")
+    for library in ("matplotlib", "jinja2") if options.html else ():
+        require(library, "--html", extra="bench")
+    series, broken = histories.read(options.file)
+    found = {key: changes([entry.timing.ratio for entry in records]) for key, records in series.items()}
+    _print(Console(highlight=False, markup=False), series, found, broken)
+    if options.html is not None:
+        options.html.write_text(_page(options.file, series, found, broken), encoding="utf-8")
     return 0
 
 

@@ -4,45 +4,23 @@ Each round times both, in an order drawn anew; a round gives one ratio, and the 
 one process happened to get (memory layout, a busy neighbour) lasts as long as that process, so several are asked.
 """
 
-import gc
 import math
 import random
 import statistics
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from itertools import cycle
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from sdtps_ref.benchmarks.history.frozen_baseline import Yardstick
+from sdtps_ref.benchmarks.timing.clock import HostClock, clock_for
+from sdtps_ref.benchmarks.timing.process import ProcessFailed, in_fresh_process
+from sdtps_ref.benchmarks.timing.timing import Subject, in_turns, least_seconds, warmed_up
 from sdtps_ref.benchmarks.workloads import workloads
-from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.benchmarks.workloads.cells import Cell
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.targets.target import load
 
-SAMPLE = {"cpu": 1e-3, "cuda": 2e-4}  # seconds that a sample lasts at least, so that the clock is no matter
 FEWEST_ROUNDS = 15
-Call = Callable[[], None]
-
-
-class TimingFailed(SDTPSError):
-    """A process that was to time something came to no result."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is timed. target: as for `sdtps certify`."""
-
-    target: str
-    size: Size
-    dtype: str
-    mode: str
-    device: str
 
 
 @dataclass(frozen=True)
@@ -70,72 +48,65 @@ class YardstickImplementation:
         return Yardstick(dim, keep, slots)
 
 
-def in_processes(cells: Sequence[Cell], processes: int, seconds: float, done: Callable[[Cell], None]) -> list[Timing]:
-    """A timing for each cell: the median of that many fresh processes, which time `seconds` a cell each.
+def in_processes(
+    target: str, cells: Sequence[Cell], processes: int, seconds: float, done: Callable[[], None]
+) -> list[Timing]:
+    """Time each cell in several fresh processes.
 
-    done: called after each timing. Raises TimingFailed, or what loading the target raised.
+    Args:
+        target: What is timed, as for `sdtps certify`.
+        cells: Of the stage pipeline.
+        processes: How many.
+        seconds: Measuring time of a cell in a process.
+        done: Called after each cell in each process.
+
+    Returns:
+        The median of the processes for each cell. Raises ProcessFailed.
     """
-    found: list[list[Timing]] = [[] for _ in cells]
-    for process in range(processes):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            for cell, timings in zip(cells, found, strict=True):
-                try:
-                    timings.append(pool.submit(time_cell, cell, seconds, process).result())
-                except BrokenProcessPool as error:
-                    raise TimingFailed(f"the process that timed {cell.target} at {cell.size} died") from error
-                done(cell)
-    return [_joined(timings) for timings in found]
+    found: list[list[Timing]] = []
+    for seed in range(processes):
+        order = {"target": target, "cells": [asdict(cell) for cell in cells], "seconds": seconds, "seed": seed}
+        answers = in_fresh_process(f"{serve.__module__}:serve", order, lambda _: done())
+        try:
+            timings = [Timing(**answer) for answer in answers]
+        except TypeError as error:
+            raise ProcessFailed(f"a measuring process gave no timing ({error})") from None
+        found.append(timings)
+    return [_joined(timings) for timings in zip(*found, strict=True)]
 
 
-def time_cell(cell: Cell, seconds: float, seed: int) -> Timing:
-    """One cell in this process."""
-    kind = torch.device(cell.device).type
-    calls = [
-        workloads.make(implementation, "pipeline", cell.size, cell.dtype, cell.device).calls(cell.mode)
-        for implementation in (load(cell.target), YardstickImplementation())
-    ]
-    return in_turns(*calls, seconds=seconds, seed=seed, device=kind)
+def serve(order: dict[str, Any], announce: Callable[[Any], None]) -> list[dict[str, Any]]:
+    """`time_cell` for `in_fresh_process`: plain data in and out."""
+    timings = []
+    for given in order["cells"]:
+        timing = time_cell(order["target"], Cell.from_json(given), order["seconds"], order["seed"])
+        timings.append(asdict(timing))
+        announce(None)
+    return timings
 
 
-def in_turns(subject: Sequence[Call], yardstick: Sequence[Call], *, seconds: float, seed: int, device: str) -> Timing:
-    """Time two works in shuffled rounds for about `seconds`. A work is its calls, rotated; device: "cpu" or "cuda"."""
-    finish: Callable[[], Any] = torch.cuda.synchronize if device == "cuda" else lambda: None
-    works = [cycle(subject), cycle(yardstick)]
-    lengths = [_calls_a_sample(work, finish, SAMPLE.get(device, SAMPLE["cpu"])) for work in works]
-    order, shuffle = [0, 1], random.Random(seed)
-    rounds: list[tuple[float, float]] = []
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        until = time.perf_counter() + seconds
-        while len(rounds) < FEWEST_ROUNDS or time.perf_counter() < until:
-            shuffle.shuffle(order)
-            took = {which: _sample(works[which], lengths[which], finish) for which in order}
-            rounds.append((took[0], took[1]))
-    finally:
-        if collecting:
-            gc.enable()
-    ratio = math.exp(statistics.median(math.log(mine / its) for mine, its in rounds))
-    mine, its = (statistics.median(times) for times in zip(*rounds, strict=True))
-    return Timing(ratio, ratio, ratio, mine, its, len(rounds))
+def time_cell(target: str, cell: Cell, seconds: float, seed: int) -> Timing:
+    """Time one cell in this process."""
+    clock = clock_for(cell.device)
+    subject, yardstick = (
+        warmed_up(
+            workloads.make(implementation, cell.stage, cell.size, cell.dtype, cell.device).calls(cell.mode),
+            clock,
+            least_seconds(cell.device),
+        )
+        for implementation in (load(target), YardstickImplementation())
+    )
+    return time_pair(subject, yardstick, clock, seconds, seed)
 
 
-def _sample(work: "cycle[Call]", length: int, finish: Call) -> float:
-    """Seconds that a call takes, of `length` in a row."""
-    finish()
-    start = time.perf_counter()
-    for _ in range(length):
-        next(work)()
-    finish()
-    return (time.perf_counter() - start) / length
-
-
-def _calls_a_sample(work: "cycle[Call]", finish: Call, least: float) -> int:
-    """How many calls last `least` seconds; warms up on the way."""
-    length = 1
-    while (took := _sample(work, length, finish) * length) < least:
-        length = max(length + 1, math.ceil(length * least / max(took, 1e-9)))
-    return length
+def time_pair(subject: Subject, yardstick: Subject, clock: HostClock, seconds: float, seed: int) -> Timing:
+    """Time both in shuffled rounds for about `seconds`."""
+    rng = random.Random(seed)
+    rounds = in_turns([subject, yardstick], clock, fewest=FEWEST_ROUNDS, most_seconds=seconds, rng=rng)
+    mine = [sample.device / subject.per_sample for sample, _ in rounds]
+    its = [sample.device / yardstick.per_sample for _, sample in rounds]
+    ratio = math.exp(statistics.median(math.log(one / other) for one, other in zip(mine, its, strict=True)))
+    return Timing(ratio, ratio, ratio, statistics.median(mine), statistics.median(its), len(rounds))
 
 
 def _joined(timings: Sequence[Timing]) -> Timing:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,11 +11,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sdtps_ref import __version__
 from sdtps_ref.benchmarks.history import frozen_baseline
-from sdtps_ref.benchmarks.history.paired_timing import Cell, Timing
+from sdtps_ref.benchmarks.history.paired_timing import Timing
+from sdtps_ref.benchmarks.timing.environment import environment
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.errors import InvalidInput
 
 FORMAT = 1
@@ -57,19 +55,20 @@ class Broken:
     reason: str
 
 
-def record_of(cell: Cell, timing: Timing, revision: str) -> Record:
+def record_of(target: str, cell: Cell, timing: Timing, revision: str) -> Record:
     """A record of what was just timed here."""
+    measured_on = environment(cell.device)
     key = Key(
-        target=cell.target,
-        device=device_name(cell.device),
-        torch=torch.__version__,
+        target=target,
+        device=machine_name(measured_on),
+        torch=measured_on["torch"],
         dtype=cell.dtype,
         size=str(cell.size),
         mode=cell.mode,
         frozen_baseline=yardstick_digest()[:12],
     )
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Record(key, timing, revision, now, environment(cell.device))
+    return Record(key, timing, revision, now, measured_on)
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
@@ -112,25 +111,12 @@ def revision_here() -> str:
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
-def device_name(device: str) -> str:
+def machine_name(given: dict[str, Any]) -> str:
     """What a history is keyed by: the GPU's name, or the processor's abilities and the threads used."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {threads} thread{'s' * (threads != 1)}"
-
-
-def environment(device: str) -> dict[str, Any]:
-    """What is not in the key and may explain a change."""
-    on_gpu = torch.device(device).type == "cuda"
-    return {
-        "suite": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "cuda": torch.version.cuda if on_gpu else None,
-        "tf32": torch.backends.cuda.matmul.allow_tf32 if on_gpu else None,
-    }
+    if given["device"] != "cpu":
+        return given["device_name"]
+    threads = given["threads"]
+    return f"{given['device_name']} {given['capability']}, {threads} thread{'s' * (threads != 1)}"
 
 
 def yardstick_digest() -> str:

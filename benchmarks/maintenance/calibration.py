@@ -11,13 +11,13 @@ from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
 import sdtps_ref
 from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, operands
-from sdtps_ref.benchmarks.gate.measuring.environment import environment
 from sdtps_ref.benchmarks.gate.measuring.plan import Plan
 from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, check_positive, options_given
 from sdtps_ref.benchmarks.gate.rule.verdict import COUNTS
 from sdtps_ref.benchmarks.maintenance import error_rates
 from sdtps_ref.benchmarks.maintenance.pool import measured_pool
 from sdtps_ref.benchmarks.progress import bar
+from sdtps_ref.benchmarks.timing.environment import environment, in_words
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.maintenance import generated_block
 
@@ -90,9 +90,9 @@ def run_calibration(
                 fewest=sum(COUNTS),
                 announce=lambda number: progress.update(task, completed=number),
             )
-    surroundings = environment(asked.device, asked.threads) | {"processes side by side": str(jobs)}
+    where = f"{in_words(environment(asked.device, asked.threads))}; processes side by side: {jobs}"
     found = error_rates.rates(cells, measured, asked.rule)
-    table = error_rates.markdown(found, cells, surroundings, len(measured))
+    table = error_rates.markdown(found, cells, where, len(measured))
     console.print(escape(table), soft_wrap=True)
     if readme is not None:
         generated_block.write_into(readme, error_rates.BEGIN, error_rates.END, table)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured
 from sdtps_ref.benchmarks.gate.rule.verdict import (
     COUNTS,
@@ -26,6 +25,7 @@ from sdtps_ref.benchmarks.gate.rule.verdict import (
     observe,
     overall,
 )
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.properties.signals.tail_bounds import clopper_pearson
 
 SLOWDOWNS = (0.0, 0.02, 0.03, 0.05, 0.10)
@@ -67,9 +67,8 @@ def _rate(cells: Sequence[Cell], measured: Sequence[Sequence[Measured]], rule: R
     return Rate(slowdown, float(np.median(doses)), dict(said))
 
 
-def markdown(found: Sequence[Rate], cells: Sequence[Cell], environment: dict[str, str], processes: int) -> str:
-    """The figures as README shows them, with what they were measured on."""
-    where = "; ".join(f"{name} {value}" for name, value in environment.items())
+def markdown(found: Sequence[Rate], cells: Sequence[Cell], where: str, processes: int) -> str:
+    """The figures as README shows them. where: what they were measured on."""
     rows = [
         f"{processes} fresh processes, {len(cells)} cells ({'; '.join(map(str, cells))}); {where}.",
         "Intervals are Clopper-Pearson, 95 %; the decisions of one row share no process.",

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from sdtps_ref.benchmarks.gate.measuring.plan import DOSE, Plan, head_name
-from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand, resolve
+from sdtps_ref.benchmarks.gate.measuring.rounds import measured_in_fresh_process
 from sdtps_ref.errors import InvalidInput, SDTPSError
 
 PLACE = Path("sdtps_ref", "aggregation.py")
@@ -53,7 +53,7 @@ def prepare(repository: Path, into: Path, plan: Callable[[Operand, Operand], Pla
             resolve(given, implementation=target, repository=into, into=extracted)
             for given, extracted in ((base, into.parent / f"base-{rows}"), (str(into), into))
         ]
-        measured = in_fresh_process(plan(sides[0], sides[1]))
+        measured = measured_in_fresh_process(plan(sides[0], sides[1]))
         return float(np.median([np.median(seen.logs(head_name())) for seen in measured]))
 
     few, many = GUESSES

@@ -6,15 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-
-from sdtps_ref import __version__
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
-from sdtps_ref.benchmarks.gate.measuring.environment import environment
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, Plan
-from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
+from sdtps_ref.benchmarks.gate.measuring.rounds import measured_in_fresh_process
+from sdtps_ref.benchmarks.timing.environment import environment
+from sdtps_ref.benchmarks.timing.process import ProcessFailed
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.errors import InvalidInput
 
 Pool = list[list[Measured]]  # by process, then by cell
@@ -36,10 +33,10 @@ def measured_pool(
     """
 
     def one(number: int) -> list[Measured]:
-        file = None if kept is None else kept / f"{number:04}.npz"
+        file = None if kept is None else kept / f"{number:04}.json"
         if file is not None and file.exists():
             return _read(file, _terms(plan, jobs), plan.cells)
-        measured = in_fresh_process(replace(plan, seed=plan.seed + number))
+        measured = measured_in_fresh_process(replace(plan, seed=plan.seed + number))
         if file is not None:
             _write(file, _terms(plan, jobs), measured)
         return measured
@@ -67,32 +64,25 @@ def _terms(plan: Plan, jobs: int) -> dict[str, Any]:
         "blocks": plan.blocks,
         "seed": plan.seed,
         "jobs": jobs,
-        "suite": __version__,
         **environment(device, plan.threads),
     }
 
 
 def _write(file: Path, terms: dict[str, Any], measured: list[Measured]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    rest = {"terms": terms, "cells": [{"calls": seen.calls, "subjects": seen.subjects} for seen in measured]}
     unfinished = file.with_suffix(".part")
-    with open(unfinished, "wb") as stream:
-        np.savez_compressed(stream, json.dumps(rest), *(seen.times for seen in measured))
+    unfinished.write_text(json.dumps({"terms": terms, "cells": [seen.to_json() for seen in measured]}))
     unfinished.replace(file)
 
 
 def _read(file: Path, here: dict[str, Any], cells: tuple[Cell, ...]) -> list[Measured]:
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            rest, *times = (stored[name] for name in stored.files)
-        told = json.loads(str(rest))
-    except (OSError, EOFError, ValueError, BadZipFile) as error:
+        stored = json.loads(file.read_text())
+        there = dict(stored["terms"])
+        measured = [Measured.from_json(cell, seen) for cell, seen in zip(cells, stored["cells"], strict=True)]
+    except (ValueError, LookupError, TypeError, ProcessFailed) as error:
         raise InvalidInput.given(f"{file}, which is damaged", "what a calibration left there, or no file") from error
-    there = told["terms"]
     other = [f"{name} {there.get(name)} and not {here[name]}" for name in here if there.get(name) != here[name]]
     if other:
         raise InvalidInput.given(f"{file}, measured with {'; '.join(other)}", "a folder for each plan")
-    return [
-        Measured(cell, seen, kept["calls"], kept["subjects"])
-        for cell, seen, kept in zip(cells, times, told["cells"], strict=True)
-    ]
+    return measured

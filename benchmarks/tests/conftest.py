@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.tests.pytest_timing import time_stage
-from sdtps_ref.benchmarks.bench.environment import why_no_gpu
+from sdtps_ref.benchmarks.timing.environment import why_no_gpu
 from sdtps_ref.benchmarks.timing.machine import Machine, machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject, bundled, compiled, from_target

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sdtps_ref.benchmarks.bench.environment import environment
 from sdtps_ref.benchmarks.bench.measurement import Terms, rows
+from sdtps_ref.benchmarks.timing.environment import environment
 from sdtps_ref.benchmarks.timing.machine import Machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS, Subject

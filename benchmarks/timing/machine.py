@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from sdtps_ref.benchmarks.timing.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.timing.limits import Work
-from sdtps_ref.benchmarks.timing.timing import LEAST_SECONDS, Call, Stopwatch, measure, stopwatch
+from sdtps_ref.benchmarks.timing.timing import Call, least_seconds, measure
 
 # Sides of square matrices; the best of them counts, for small ones stay in cache and large ones fill a GPU.
 MATRIX_SIDES = {"cpu": (256, 512, 1024), "cuda": (2048, 4096, 8192)}
@@ -44,7 +45,7 @@ class Machine:
     """One device, measured when it is first asked, and in this run alone. It does nothing else meanwhile."""
 
     device: str
-    watch: Stopwatch
+    clock: HostClock
     _launch: list[float] = field(default_factory=list)
     _bandwidths: dict[int, float] = field(default_factory=dict)
     _rates: dict[str, float] = field(default_factory=dict)
@@ -141,10 +142,10 @@ class Machine:
         return min(found)
 
     def _least(self, call: Call) -> float:
-        least = LEAST_SECONDS[self.kind]
-        return measure([call], self.watch, least_seconds=least, samples=SAMPLES, most_seconds=1.0).least
+        least = least_seconds(self.device)
+        return measure([call], self.clock, least=least, samples=SAMPLES, most_seconds=1.0).least
 
 
 def machine(device: str) -> Machine:
     """The machine behind that device."""
-    return Machine(device, stopwatch(device))
+    return Machine(device, clock_for(device))

@@ -1,87 +1,149 @@
-"""How long a call takes: warm-up, enough work in a sample, rotated inputs, host and device time apart."""
+"""How long calls take: warm-up, samples that are long enough, rotated inputs, and subjects timed in turns.
 
-import itertools
+Everything that this package times goes through here: `sdtps bench` times one subject after another, the history a
+pipeline and its yardstick in turns, the gate four or more.
+"""
+
+import gc
 import math
+import random
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
+
+from sdtps_ref.benchmarks.timing.clock import HostClock
 
 Call = Callable[[], object]  # what it returns is dropped at once
 
 # Shorter samples measure the clock and the scheduler.
 LEAST_SECONDS = {"cpu": 1e-3, "cuda": 200e-6}
 MOST_CALLS = 10_000  # in a sample, should a call seem to take no time at all
+WARM_UPS = 3  # of every call
+PROBES = 3  # samples whose shortest tells how many calls make a sample
+FEWEST_SAMPLES = 3
+
+
+def least_seconds(device: str) -> float:
+    """How long a sample lasts at least on that device."""
+    return LEAST_SECONDS[torch.device(device).type]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds for some calls. host: until the last one returned; device: until the last one's work was done."""
+    """Seconds for the calls of one sample.
+
+    Attributes:
+        host: Until the last call returned.
+        device: Until the last call's work was done.
+        after: Of what was done after the calls, by the device's clock.
+    """
 
     host: float
     device: float
+    after: float = 0.0
 
-
-class Stopwatch(Protocol):
-    """Times calls in a row."""
-
-    def sample(self, calls: Sequence[Call]) -> Sample:
-        """Run them all and return what they took together."""
-
-
-@dataclass(frozen=True)
-class HostStopwatch:
-    """For a device that has done its work when the call returns. clock: seconds, monotonic."""
-
-    clock: Callable[[], float] = time.perf_counter
-
-    def sample(self, calls: Sequence[Call]) -> Sample:
-        """Both times are the same."""
-        started = self.clock()
-        for call in calls:
-            call()
-        seconds = self.clock() - started
-        return Sample(seconds, seconds)
+    @property
+    def whole(self) -> float:
+        """The calls and what came after them."""
+        return self.device + self.after
 
 
 @dataclass(frozen=True)
-class CudaStopwatch:
-    """For a GPU: CUDA events around the calls, and the L2 cache flushed before the first event, so outside both.
+class Subject:
+    """Something that is timed.
 
-    flush: writes over more than the L2 cache holds. While the GPU does that, the host is already asking for the
-    calls, so that the first launch is not on the clock; what the GPU waits for later is. cuda: torch.cuda, or what
-    stands in for it in a test.
+    Attributes:
+        calls: They do the same work on different inputs, and take turns.
+        per_sample: How many of them are in a sample.
+        after: Done after them in each sample, and timed apart.
     """
 
-    flush: Callable[[], Any]
-    cuda: Any = torch.cuda
-    clock: Callable[[], float] = time.perf_counter
+    calls: Sequence[Call]
+    per_sample: int = 1
+    after: Call | None = None
 
-    def sample(self, calls: Sequence[Call]) -> Sample:
-        """Host: seconds until everything was asked for. Device: seconds between the two events."""
-        start, end = (self.cuda.Event(enable_timing=True) for _ in range(2))
-        self.cuda.synchronize()
-        self.flush()
-        start.record()
-        started = self.clock()
+    def sample(self, clock: HostClock, turn: int) -> Sample:
+        """Take one sample. turn: its number, from 0; the inputs go round from one to the next."""
+        first = turn * self.per_sample
+        calls = [self.calls[place % len(self.calls)] for place in range(first, first + self.per_sample)]
+        clock.settle()
+        begin = clock.mark()
         for call in calls:
             call()
-        host = self.clock() - started
-        end.record()
-        self.cuda.synchronize()
-        return Sample(host, start.elapsed_time(end) / 1e3)
+        between = clock.mark()
+        if self.after is None:
+            return Sample(clock.host_seconds(begin, between), clock.device_seconds(begin, between))
+        self.after()
+        end = clock.mark()
+        device, after = clock.device_seconds(begin, between), clock.device_seconds(between, end)
+        return Sample(clock.host_seconds(begin, between), device, after)
 
 
-def stopwatch(device: str) -> Stopwatch:
-    """The one for that device ("cpu", "cuda", "cuda:1", which must be the current one)."""
-    if torch.device(device).type != "cuda":
-        return HostStopwatch()
-    held = torch.cuda.get_device_properties(device).L2_cache_size
-    over = torch.empty(2 * held, dtype=torch.int8, device=device)
-    return CudaStopwatch(over.zero_)
+def warmed_up(calls: Sequence[Call], clock: HostClock, least: float) -> Subject:
+    """Run every call a few times, and find how many of them fill a sample.
+
+    Args:
+        calls: They do the same work on different inputs.
+        clock: Of the device that they work on.
+        least: Seconds that a sample lasts at least.
+    """
+    subject = Subject(calls)
+    taken = min(subject.sample(clock, turn).device for turn in range(WARM_UPS * len(calls)))
+    while taken < least and subject.per_sample < MOST_CALLS:
+        needed = math.ceil(subject.per_sample * least / max(taken, least / MOST_CALLS))
+        subject = Subject(calls, min(MOST_CALLS, max(subject.per_sample + 1, needed)))
+        taken = min(subject.sample(clock, turn).device for turn in range(PROBES))
+    return subject
+
+
+def in_turns(
+    subjects: Sequence[Subject],
+    clock: HostClock,
+    *,
+    rounds: int | None = None,
+    fewest: int = FEWEST_SAMPLES,
+    most_seconds: float = math.inf,
+    rng: random.Random | None = None,
+) -> list[tuple[Sample, ...]]:
+    """Time subjects in rounds: each once a round.
+
+    Args:
+        subjects: They have been called before.
+        clock: Of the device that they work on.
+        rounds: How many; None for as many as fit into `most_seconds`.
+        fewest: How many there are at least, however long they take.
+        most_seconds: After which no other round begins.
+        rng: Draws the order within each round; without one it stays as given.
+
+    Returns:
+        A tuple for each round, its samples in the order of `subjects`.
+    """
+    order, spent = list(range(len(subjects))), 0.0
+    taken: list[tuple[Sample, ...]] = []
+    with _no_collection():
+        while (rounds is None or len(taken) < rounds) and (len(taken) < fewest or spent < most_seconds):
+            if rng is not None:
+                rng.shuffle(order)
+            found = {place: subjects[place].sample(clock, len(taken)) for place in order}
+            taken.append(tuple(found[place] for place in range(len(subjects))))
+            spent += sum(sample.whole for sample in taken[-1])
+    return taken
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage is collected before the samples, not in the middle of one."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -121,27 +183,18 @@ class Times:
 
 
 def measure(
-    calls: Sequence[Call],
-    watch: Stopwatch,
-    *,
-    least_seconds: float,
-    samples: int = 20,
-    warm_ups: int = 3,
-    most_seconds: float = math.inf,
+    calls: Sequence[Call], clock: HostClock, *, least: float, samples: int = 20, most_seconds: float = math.inf
 ) -> Times:
-    """Time `calls`, which do the same work on different inputs, in turn.
+    """Time one subject.
 
-    Every call is run `warm_ups` times first. A sample holds as many calls as fill `least_seconds`, and goes on with
-    the input after the last one's, so that all inputs are used alike. After `most_seconds` it is enough, though
-    never with fewer than three samples.
+    Args:
+        calls: They do the same work on different inputs, which are used alike.
+        clock: Of the device that they work on.
+        least: Seconds that a sample lasts at least.
+        samples: How many are taken.
+        most_seconds: After which three of them are enough.
     """
-    for _ in range(max(1, warm_ups)):
-        warm = watch.sample(calls)
-    each = max(warm.device / len(calls), least_seconds / MOST_CALLS)
-    count = max(1, math.ceil(least_seconds / each))
-    turns = itertools.cycle(calls)
-    taken: list[Sample] = []
-    while len(taken) < samples and (len(taken) < 3 or sum(s.host for s in taken) < most_seconds):
-        taken.append(watch.sample(list(itertools.islice(turns, count))))
-    host, device = (tuple(getattr(sample, which) / count for sample in taken) for which in ("host", "device"))
-    return Times(host, device, count)
+    subject = warmed_up(calls, clock, least)
+    taken = in_turns([subject], clock, rounds=samples, most_seconds=most_seconds)
+    host, device = zip(*((s.host / subject.per_sample, s.device / subject.per_sample) for (s,) in taken), strict=True)
+    return Times(host, device, subject.per_sample)

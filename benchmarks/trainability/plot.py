@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdtps_ref.benchmarks.trainability.record import STRIDE, Record, Run, median
 from sdtps_ref.benchmarks.trainability.training import CLASSES, MASKS, OPTIMISERS, Step, ToyMask
-from sdtps_ref.properties.reports.figures import FAINT, FIRST, SECOND
+from sdtps_ref.properties.reports.figures import FAINT, FIRST, SECOND, drawing, standalone
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,13 @@ ROWS: tuple[tuple[str, Callable[[Step], float]], ...] = (
     ("loss", lambda step: step.loss),
     ("gradient norm", lambda step: step.gradient_norm),
 )
+
+
+def svg(record: Record) -> str:
+    """The curves as a file of their own; the same record gives the same text. Raises MissingLibrary."""
+    with drawing(*SIZE) as figure:
+        draw(figure, record)
+        return standalone(figure)
 
 
 def draw(figure: "Figure", record: Record) -> None:

@@ -2,34 +2,43 @@
 
 import json
 import math
-import platform
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
-
-from sdtps_ref import InvalidInput, __version__
+from sdtps_ref import InvalidInput
 from sdtps_ref.benchmarks.trainability.training import MASKS, OPTIMISERS, Step, ToyMask
 
 FORMAT = 1
 STRIDE = 10  # steps whose mean is one point of a curve
 END = 8  # the last eighth of a run is its end
+MEASURES = tuple(field.name for field in fields(Step))
+ACCEPTED = "a file that `sdtps bench trainability --json` wrote"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run. finite: steps until the score was not finite any more, all of them where it stayed so."""
+    """One run.
+
+    Attributes:
+        mask: One of MASKS.
+        optimiser: One of OPTIMISERS.
+        seed: Of parameters, data and noise.
+        finite: Steps until the score was not finite any more, all of them where it stayed so.
+        first: The first step.
+        end: The mean over the last eighth.
+        curve: Means over STRIDE steps.
+    """
 
     mask: ToyMask
     optimiser: str
     seed: int
     finite: int
     first: Step
-    end: Step  # mean over the last eighth
-    curve: tuple[Step, ...]  # means over STRIDE steps
+    end: Step
+    curve: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Record:
     """All runs of one call, and where they were made."""
 
     steps: int
-    environment: dict[str, str]
+    environment: dict[str, Any]
     runs: tuple[Run, ...]
 
     @property
@@ -60,7 +69,7 @@ def kept_of(mask: ToyMask, optimiser: str, seed: int, steps: Sequence[Step]) -> 
 
 def mean(steps: Sequence[Step]) -> Step:
     """Entry by entry; NaN where one of them is."""
-    return Step(*(sum(entries) / len(steps) for entries in zip(*map(_entries, steps), strict=True)))
+    return Step(*(sum(entries) / len(steps) for entries in zip(*map(astuple, steps), strict=True)))
 
 
 def median(values: Iterable[float]) -> float:
@@ -82,63 +91,38 @@ def gain(record: Record) -> float | None:
     return median(ratios) if ratios else None
 
 
-def environment() -> dict[str, str]:
-    """Where the runs are made."""
-    return {"suite": __version__, "torch": torch.__version__, "python": platform.python_version()}
-
-
 def write(record: Record, path: Path) -> None:
-    """As JSON, six digits a number; null where a number is not finite."""
-    runs = [asdict(run) | {"curve": _columns(run.curve)} for run in record.runs]
+    """Store as JSON, with six digits a number and null where a number is not finite."""
+    runs = [
+        asdict(run) | {"curve": {name: [getattr(step, name) for step in run.curve] for name in MEASURES}}
+        for run in record.runs
+    ]
     content = {"format": FORMAT, "steps": record.steps, "environment": record.environment, "runs": runs}
     path.write_text(json.dumps(_rounded(content)) + "\n")
 
 
 def read(path: Path) -> Record:
     """What `write` wrote. Raises InvalidInput for anything else."""
-    accepted = "a file that `sdtps bench trainability --json` wrote"
     try:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
-            raise InvalidInput.given(f"{path} of format {content['format']}", f"format {FORMAT}")
-        runs = tuple(_run(run) for run in content["runs"])
+            raise ValueError(f"format {content['format']}")
+        runs = tuple(map(_run, content["runs"]))
         return Record(int(content["steps"]), dict(content["environment"]), runs)
-    except InvalidInput:
-        raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InvalidInput.given(f"{path} ({type(error).__name__}: {error})", accepted) from error
+        raise InvalidInput.given(f"{path} ({type(error).__name__}: {error})", ACCEPTED) from error
 
 
 def _run(stored: dict[str, Any]) -> Run:
     if stored["mask"] not in MASKS or stored["optimiser"] not in OPTIMISERS:
         raise LookupError(f"mask {stored['mask']!r}, optimiser {stored['optimiser']!r}")
-    columns = [stored["curve"][name] for name in Step.__dataclass_fields__]
-    return Run(
-        mask=cast(ToyMask, stored["mask"]),
-        optimiser=stored["optimiser"],
-        seed=int(stored["seed"]),
-        finite=int(stored["finite"]),
-        first=_step(stored["first"]),
-        end=_step(stored["end"]),
-        curve=tuple(Step(*map(_number, entries)) for entries in zip(*columns, strict=True)),
-    )
+    first, end = (_step([stored[part][name] for name in MEASURES]) for part in ("first", "end"))
+    curve = tuple(map(_step, zip(*(stored["curve"][name] for name in MEASURES), strict=True)))
+    return Run(**stored | {"first": first, "end": end, "curve": curve})
 
 
-def _step(stored: dict[str, Any]) -> Step:
-    return Step(**{name: _number(value) for name, value in stored.items()})
-
-
-def _number(stored: float | None) -> float:
-    return math.nan if stored is None else float(stored)
-
-
-def _entries(step: Step) -> tuple[float, ...]:
-    return step.loss, step.gradient_norm, step.score_gradient_norm, step.kept
-
-
-def _columns(steps: Sequence[Step]) -> dict[str, list[float]]:
-    columns = zip(*map(_entries, steps), strict=True)
-    return {name: list(column) for name, column in zip(Step.__dataclass_fields__, columns, strict=True)}
+def _step(entries: Iterable[float | None]) -> Step:
+    return Step(*(math.nan if entry is None else float(entry) for entry in entries))
 
 
 def _rounded(value: Any) -> Any:

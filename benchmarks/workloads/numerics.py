@@ -1,5 +1,7 @@
 """What is timed, at its full size and in its dtype, against the same code in float64 on the CPU."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from sdtps_ref.benchmarks.workloads.implementations import Subject
 from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.benchmarks.workloads.workloads import MODALITIES, Inputs, Workload, make
+from sdtps_ref.benchmarks.workloads.workloads import MODALITIES, Workload, make
 
 # Of the largest entry: what rounding leaves in chains of a few hundred terms. Zeros are off by 1.
 ROUNDING = {"float64": 1e-8, "float32": 1e-3, "bfloat16": 1e-1, "float16": 2e-2}
@@ -39,7 +41,7 @@ def disagreement(subject: Subject, stage: str, size: Size, dtype: str, device: s
     except Exception as error:
         return f"raised {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
     eager = subject.implementation if subject.eager is None else subject.eager
-    owed = _results(_in_float64(timed, eager))
+    owed = _results(in_float64(timed, eager, _ends))
     names = [*OUTPUTS[stage], *(f"gradient to {name}" for name in LEAVES[stage])]
     compared = names if without_noise else OUTPUTS[stage]
     for name, one, other in zip(compared, seen, owed, strict=False):
@@ -49,6 +51,28 @@ def disagreement(subject: Subject, stage: str, size: Size, dtype: str, device: s
         if not gap <= ROUNDING[dtype] * largest:  # NaN is never close
             return f"wrong at this size: {name} off by {gap:.2g} of {largest:.2g}"
     return ""
+
+
+def in_float64(
+    timed: Workload, eager: Any, of: Callable[[Tensor], Tensor] = lambda tensor: tensor.detach().double()
+) -> Workload:
+    """The same stage in float64, with the same weights and inputs.
+
+    Args:
+        timed: The workload.
+        eager: Its implementation, not compiled.
+        of: What is taken of each input and cotangent: all samples where they lie, or another part elsewhere.
+    """
+    cotangents = tuple(map(of, timed.inputs[0].cotangents))
+    B, device = len(cotangents[0]), str(cotangents[0].device)
+    size = replace(timed.size, B=B)
+    exact = make(eager, timed.stage, size, "float64", device, rotated=1, training=False)
+    with torch.no_grad():
+        for wide, narrow in zip(exact.parameters, timed.parameters, strict=True):
+            wide.copy_(narrow)
+        for wide, narrow in zip(exact.inputs[0].leaves, timed.inputs[0].leaves, strict=True):
+            wide.copy_(of(narrow))
+    return replace(exact, inputs=(replace(exact.inputs[0], cotangents=cotangents),))
 
 
 def _ends(tensor: Tensor) -> Tensor:
@@ -65,17 +89,3 @@ def _results(workload: Workload) -> list[Tensor]:
     pairs = zip(gradients, workload.inputs[0].leaves, strict=True)
     found = [torch.zeros_like(leaf) if gradient is None else gradient for gradient, leaf in pairs]
     return [_ends(part) for part in (*outputs, *found)]
-
-
-def _in_float64(timed: Workload, eager: Any) -> Workload:
-    """The same weights and inputs, of the first and the last sample alone."""
-    size = Size(min(2, timed.size.B), timed.size.N, timed.size.K, timed.size.C, timed.size.M)
-    exact = make(eager, timed.stage, size, "float64", "cpu", rotated=1, training=False)
-    with torch.no_grad():
-        for wide, narrow in zip(exact.parameters, timed.parameters, strict=True):
-            wide.copy_(narrow)
-        for wide, narrow in zip(exact.inputs[0].leaves, timed.inputs[0].leaves, strict=True):
-            wide.copy_(_ends(narrow))
-    cotangents = tuple(_ends(cotangent) for cotangent in timed.inputs[0].cotangents)
-    inputs = Inputs(exact.inputs[0].arguments, exact.inputs[0].leaves, cotangents)
-    return Workload(timed.name, timed.stage, size, "float64", "cpu", exact.built, exact.parameters, (inputs,))

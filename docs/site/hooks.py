@@ -11,6 +11,9 @@ from mkdocs.structure.files import File, Files
 from python_pages import contract_page, python_page
 from watching_page import watching_page
 
+from sdtps_ref.benchmarks.trainability import record
+from sdtps_ref.benchmarks.trainability.plot import svg
+
 ROOT = Path(__file__).resolve().parents[2]
 # What lies at the top of the checkout: where it is on the site, and what its links are there.
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -35,6 +38,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     }
     for place, content in made.items():
         files.append(File.generated(config, place, content=content))
+    # Its data lie beside the page that shows it.
+    curves = svg(record.read(ROOT / "docs" / "guides" / "trainability.json"))
+    files.append(File.generated(config, "guides/trainability.svg", content=curves))
     for source, place in ELSEWHERE.items():
         files.append(File.generated(config, place, content=as_page((ROOT / source).read_text(encoding="utf-8"))))
 

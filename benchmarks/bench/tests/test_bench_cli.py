@@ -61,15 +61,17 @@ def test_a_size_that_is_none_is_refused(name: str) -> None:
 def test_a_run_prints_a_table_and_writes_both_files(
     all_admitted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 0; both masks in the table, the record and the page; without a GPU the columns say so."""
+    """Exit 1 only for what beat the limit; both masks in table, record and page; without a GPU the columns say so."""
     files = [tmp_path / "bench.json", tmp_path / "bench.html"]
 
     status = main(["bench", *QUICK_RUN, "--device", "cpu", "--json", str(files[0]), "--html", str(files[1])])
 
     printed, record = capsys.readouterr().out, json.loads(files[0].read_text())
-    assert status == 0
+    assert status == int(any(row["error"] for row in record["rows"]))
     assert [row["subject"] for row in record["rows"]] == ["reference, subtract", "reference, log"]
-    assert all(row["seconds"] >= row["limit_seconds"] for row in record["rows"])
+    assert [bool(row["error"]) for row in record["rows"]] == [
+        row["seconds"] < row["limit_seconds"] for row in record["rows"]
+    ]
     assert "aggregation, B2-N16-K8-C32-M3, float32, cpu" in printed
     assert ("host, graph, GPU kernels: no GPU" in printed) != torch.cuda.is_available()
     assert files[1].read_text().count("<svg") == 1
@@ -105,7 +107,7 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], said: str, caps
     """Exit 2, before anything is measured."""
     status = main(["bench", *arguments])
 
-    lines = capsys.readouterr().out.strip().splitlines()
+    lines = capsys.readouterr().err.strip().splitlines()
     assert status == 2
     assert len(lines) == 1
     assert lines[0].startswith(f"sdtps bench: {said}")
@@ -120,14 +122,14 @@ def test_a_page_without_matplotlib_is_refused_before_anything_is_measured(
     status = main(["bench", *QUICK_RUN, "--html", str(tmp_path / "page.html")])
 
     assert status == 2
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "--html needs matplotlib, which is not installed: pip install 'sdtps-ref[bench]' brings it" in said
 
 
-def test_what_was_measured_before_an_interrupt_is_kept(
-    all_admitted: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_ctrl_c_is_status_130_and_leaves_old_files(
+    all_admitted: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C after the first table: its rows are written."""
+    """After the first table, which stays on the terminal: half a run must not take the place of a whole one."""
     right = cli.run
 
     def interrupted(*given: object) -> object:
@@ -136,10 +138,38 @@ def test_what_was_measured_before_an_interrupt_is_kept(
 
     monkeypatch.setattr(cli, "run", interrupted)
     file = tmp_path / "bench.json"
+    file.write_text("of yesterday")
 
-    main(["bench", *QUICK_RUN, "--stage", "pipeline", "--device", "cpu", "--json", str(file)])
+    status = main(["bench", *QUICK_RUN, "--stage", "pipeline", "--device", "cpu", "--json", str(file)])
 
-    assert [row["stage"] for row in json.loads(file.read_text())["rows"]] == ["aggregation"] * 2
+    printed = capsys.readouterr()
+    assert status == 130
+    assert "aggregation, B2-N16-K8-C32-M3" in printed.out
+    assert printed.err == "sdtps bench: interrupted; no file was written\n"
+    assert file.read_text() == "of yesterday"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["bench", "trainability"], "trainability.cli.trainability"),
+        (["bench", "record", "--history", "x"], "history.cli.record"),
+        (["gate", "a", "b"], "gate.cli.compare"),
+        (["gate", "counts"], "gate.cli.counts"),
+    ],
+)
+def test_ctrl_c_is_status_130_everywhere(
+    arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one line, without a traceback."""
+
+    def interrupted(given: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"sdtps_ref.benchmarks.{name}", interrupted)
+
+    assert main(arguments) == 130
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_history_is_another_modules_affair(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
-"""A cell of the comparison: one stage at one size in one mode."""
+"""Which cells are compared."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
-from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
+from sdtps_ref.benchmarks.workloads.sizes import sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import MODES
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.contract import provided
@@ -23,20 +24,6 @@ class CellOptions:
     modes: tuple[str, ...] = DEFAULT_MODES
     dtype: str = "float32"
     device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is compared at a time. dtype and device are torch's names."""
-
-    stage: str
-    size: Size
-    mode: str
-    dtype: str = "float32"
-    device: str = "cpu"
-
-    def __str__(self) -> str:
-        return f"{self.stage} {self.mode} {self.size}"
 
 
 def chosen(base: Any, head: Any, asked: CellOptions | None = None) -> tuple[Cell, ...]:

@@ -1,15 +1,14 @@
 """Do both sides give the same answer? A wrong one has no speed. `sdtps certify` says whether it is the right answer."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import Copy
-from sdtps_ref.benchmarks.workloads.numerics import LEAVES, OUTPUTS
-from sdtps_ref.benchmarks.workloads.workloads import Inputs, Workload, make
+from sdtps_ref.benchmarks.workloads.cells import Cell
+from sdtps_ref.benchmarks.workloads.numerics import LEAVES, OUTPUTS, in_float64
+from sdtps_ref.benchmarks.workloads.workloads import Workload, make
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.kit.values import modules_in
 
@@ -29,12 +28,10 @@ def check_same(cell: Cell, base: Copy, head: Copy) -> None:
     Raises Different.
     """
     with base.active():
-        owned = _of(cell, base, cell.dtype)
-        exact = with_weights(_of(cell, base, "float64"), owned)
-        exact = replace(exact, inputs=tuple(_widened(inputs) for inputs in owned.inputs))
-        owed, precise = _answers(cell, owned), _answers(cell, exact)
+        owned = _of(cell, base)
+        owed, precise = _answers(cell, owned), _answers(cell, in_float64(owned, base.implementation))
     with head.active():
-        seen = _answers(cell, replace(with_weights(_of(cell, head, cell.dtype), owned), inputs=owned.inputs))
+        seen = _answers(cell, replace(with_weights(_of(cell, head), owned), inputs=owned.inputs))
     if len(seen) != len(owed):
         raise Different(f"{cell}: HEAD returns {len(seen)} results, BASE {len(owed)}")
     for name, from_head, from_base, true in zip(_names(cell), seen, owed, precise, strict=True):
@@ -62,8 +59,8 @@ def with_weights(workload: Workload, source: Workload) -> Workload:
     return workload
 
 
-def _of(cell: Cell, copy: Copy, dtype: str) -> Workload:
-    return make(copy.implementation, cell.stage, cell.size, dtype, cell.device, training=False)
+def _of(cell: Cell, copy: Copy) -> Workload:
+    return make(copy.implementation, cell.stage, cell.size, cell.dtype, cell.device, rotated=1, training=False)
 
 
 def _answers(cell: Cell, workload: Workload) -> tuple[Tensor | None, ...]:
@@ -77,20 +74,6 @@ def _answers(cell: Cell, workload: Workload) -> tuple[Tensor | None, ...]:
 def _names(cell: Cell) -> list[str]:
     gradients = [f"gradient to {leaf}" for leaf in LEAVES[cell.stage]] if cell.mode != "forward" else []
     return [*OUTPUTS[cell.stage], *gradients]
-
-
-def _widened(inputs: Inputs) -> Inputs:
-    """The same values in float64; a leaf is still the tensor that is among the arguments."""
-    wide: dict[int, Tensor] = {}
-
-    def of(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            if id(value) not in wide:
-                wide[id(value)] = value.detach().double().requires_grad_(value.requires_grad)
-            return wide[id(value)]
-        return {name: of(part) for name, part in value.items()} if isinstance(value, dict) else value
-
-    return Inputs(tuple(map(of, inputs.arguments)), tuple(map(of, inputs.leaves)), tuple(map(of, inputs.cotangents)))
 
 
 def _distance(one: Tensor, other: Tensor) -> float:

@@ -1,12 +1,14 @@
 """What a measuring process is told, and what it brings back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
+from sdtps_ref.benchmarks.timing.process import ProcessFailed
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 BASE, AGAIN, SLOW = "base", "again", "slow"  # again: the A/A copy of base; slow: another, with a filler
 TOLERANCE = 0.025  # slower by less is not called slower
@@ -38,6 +40,17 @@ class Plan:
         heads = {head_name(dose): dose for dose in self.head_doses}
         return {BASE: 0.0, AGAIN: 0.0, SLOW: self.dose, **heads}
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Plan":
+        """What `to_json` made."""
+        cells = tuple(map(Cell.from_json, content["cells"]))
+        sides = {name: Operand(**content[name] | {"own": tuple(content[name]["own"])}) for name in ("base", "head")}
+        return cls(**content | sides | {"cells": cells, "head_doses": tuple(content["head_doses"])})
+
 
 def head_name(dose: float = 0.0) -> str:
     """The subject that is HEAD slowed by that much."""
@@ -56,6 +69,22 @@ class Measured:
     times: NDArray[np.float64]
     calls: int
     subjects: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the cell."""
+        return {"times": self.times.tolist(), "calls": self.calls, "subjects": self.subjects}
+
+    @classmethod
+    def from_json(cls, cell: Cell, content: Any) -> "Measured":
+        """What `to_json` made. Raises ProcessFailed for anything else: unknown code ran where it comes from."""
+        try:
+            times, calls = np.array(content["times"], dtype=np.float64), int(content["calls"])
+            subjects = {str(name): float(dose) for name, dose in content["subjects"].items()}
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise ProcessFailed(f"{cell}: a measuring process gave no times ({error})") from None
+        if times.ndim != 3 or times.shape[2] != len(subjects) or not (times > 0).all() or calls < 1:
+            raise ProcessFailed(f"{cell}: a measuring process gave times of shape {times.shape}, or not above 0")
+        return cls(cell, times, calls, subjects)
 
     def logs(self, subject: str) -> NDArray[np.float64]:
         """Paired log ratios of a subject's time to BASE's: blocks by rounds."""

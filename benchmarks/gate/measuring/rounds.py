@@ -1,44 +1,47 @@
 """The measuring of one process: shuffled rounds over BASE, HEAD, a copy of BASE and a slowed copy, cell by cell."""
 
 import gc
-import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
-from sdtps_ref.benchmarks.gate.measuring.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.measuring.equivalence import check_same, with_weights
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import Copy, loaded
 from sdtps_ref.benchmarks.gate.measuring.plan import AGAIN, BASE, SLOW, Measured, Plan
 from sdtps_ref.benchmarks.gate.measuring.slowdown import Filler, fit
+from sdtps_ref.benchmarks.timing.clock import HostClock, clock_for
+from sdtps_ref.benchmarks.timing.process import in_fresh_process
+from sdtps_ref.benchmarks.timing.timing import WARM_UPS, Sample, Subject, in_turns, least_seconds, warmed_up
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.workloads import Inputs, make
 from sdtps_ref.errors import SDTPSError
 
-LEAST = 1e-3  # seconds a sample: below, a clock and a scheduler are measured
-WARM_UP = 3  # calls of each subject, before it counts
-PROBES = 15  # samples behind a first guess of a duration
-MOST_CALLS = 1024
+PROBES = 15  # samples behind a first guess of a filler's share
+MOST_CALLS = 1024  # in a sample
 FEWEST_ROUNDS = 4  # a block
-SUBJECTS = 4  # of a plain comparison
 
 
 class Unmeasurable(SDTPSError):
     """A cell cannot be measured; the message is one line."""
 
 
-@dataclass
-class Subject:
-    """Something to be timed: a call for each of the rotated inputs, and what is done besides."""
+def measured_in_fresh_process(plan: Plan, announce: Callable[[Cell], None] = lambda cell: None) -> list[Measured]:
+    """What a new process measures. announce: called with each cell as it begins. Raises SDTPSError, as it did there."""
+    module = measured_in_fresh_process.__module__
+    answers = in_fresh_process(f"{module}:serve", plan.to_json(), lambda place: announce(plan.cells[place]))
+    return [Measured.from_json(cell, answer) for cell, answer in zip(plan.cells, answers, strict=True)]
 
-    calls: list[Callable[[], None]]
-    filler: Filler | None = None
+
+def serve(order: dict[str, Any], announce: Callable[[Any], None]) -> list[dict[str, Any]]:
+    """`measure` for `in_fresh_process`: plain data in and out."""
+    gc.freeze()  # torch's half a million objects need not be looked through between blocks
+    plan = Plan.from_json(order)
+    return [measured.to_json() for measured in measure(plan, lambda cell: announce(plan.cells.index(cell)))]
 
 
 def measure(plan: Plan, announce: Callable[[Cell], None] = lambda cell: None) -> list[Measured]:
@@ -68,20 +71,22 @@ def _measure_cell(plan: Plan, cell: Cell, copies: dict[str, Copy], rng: random.R
         inputs = make(base.implementation, cell.stage, cell.size, cell.dtype, cell.device).inputs
     subjects = _built(cell, copies, fillers, inputs)
     calls, seconds = _calls(cell, subjects[BASE], fillers, clock)
-    rounds = max(
-        FEWEST_ROUNDS, round(plan.seconds / plan.blocks / (seconds * sum(1 + dose for dose in plan.doses.values())))
-    )
+    a_round = seconds * sum(1 + dose for dose in plan.doses.values())
+    rounds = max(FEWEST_ROUNDS, round(plan.seconds / plan.blocks / a_round))
     times: list[list[list[float]]] = []
-    seen: dict[str, list[float]] = {name: [] for name in fillers}
+    shares: dict[str, list[float]] = {name: [] for name in fillers}
     for block in range(plan.blocks):
         if block:
             subjects = _built(cell, copies, fillers, inputs)
-        found, shares = _block(subjects, calls, rounds, rng, clock)
-        times.append(found)
-        for name, filler in fillers.items():
-            seen[name] += shares[name]
-            filler.correct(median(shares[name]))
-    return Measured(cell, np.array(times), calls, {name: median(seen.get(name, [0.0])) for name in subjects})
+        timed = [replace(subject, per_sample=calls) for subject in subjects.values()]
+        taken = in_turns(timed, clock, rounds=rounds, rng=rng)
+        times.append([[sample.whole for sample in samples] for samples in taken])
+        for name, samples in zip(subjects, zip(*taken, strict=True), strict=True):
+            if name in fillers:
+                found = [sample.after / sample.device for sample in samples]
+                shares[name] += found
+                fillers[name].correct(median(found))
+    return Measured(cell, np.array(times), calls, {name: median(shares.get(name, [0.0])) for name in subjects})
 
 
 def _built(
@@ -94,71 +99,26 @@ def _built(
             made = make(copy.implementation, cell.stage, cell.size, cell.dtype, cell.device, rotated=0)
             workload = replace(made, inputs=inputs)
             first = first or workload
-            subject = Subject(with_weights(workload, first).calls(cell.mode), fillers.get(name))
-            for call in subject.calls * WARM_UP:
+            calls = with_weights(workload, first).calls(cell.mode)
+            for call in calls * WARM_UPS:
                 call()
-        subjects[name] = subject
+        subjects[name] = Subject(calls, after=fillers[name].work if name in fillers else None)
     return subjects
 
 
 def _calls(cell: Cell, base: Subject, fillers: dict[str, Filler], clock: HostClock) -> tuple[int, float]:
-    """How many calls make a sample that is long enough to be timed and to be dosed, and how long it is in seconds."""
+    """How many calls make a sample that is long enough to be timed and to be slowed, and its seconds."""
+    subject = warmed_up(base.calls, clock, least_seconds(cell.device))
 
-    def probe(calls: int, filler: Filler | None = None) -> list[tuple[float, float]]:
-        subject = Subject(base.calls, filler)
-        return [_sample(subject, calls, turn, clock) for turn in range(PROBES)]
+    def probe(filler: Filler | None = None) -> list[Sample]:
+        probed = replace(subject, after=None if filler is None else filler.work)
+        return [probed.sample(clock, turn) for turn in range(PROBES)]
 
-    def share(calls: int, filler: Filler) -> float:
-        return median(after / before for before, after in probe(calls, filler))
+    def share(filler: Filler) -> float:
+        return median(sample.after / sample.device for sample in probe(filler))
 
-    calls = max(1, math.ceil(LEAST / median(before for before, _ in probe(1))))
-    while calls <= MOST_CALLS:
-        if fit(list(fillers.values()), partial(share, calls)):
-            return calls, median(before for before, _ in probe(calls))
-        calls *= 2
+    while subject.per_sample <= MOST_CALLS:
+        if fit(list(fillers.values()), share):
+            return subject.per_sample, median(sample.device for sample in probe())
+        subject = replace(subject, per_sample=2 * subject.per_sample)
     raise Unmeasurable(f"{cell}: {MOST_CALLS} calls are too short to be slowed by a measured part")
-
-
-def _block(
-    subjects: dict[str, Subject], calls: int, rounds: int, rng: random.Random, clock: HostClock
-) -> tuple[list[list[float]], dict[str, list[float]]]:
-    """Times of every round and subject, and the fillers' parts of their samples."""
-    times: list[list[float]] = []
-    shares: dict[str, list[float]] = {name: [] for name, subject in subjects.items() if subject.filler}
-    order = list(subjects)
-    with _no_collection():
-        for turn in range(rounds):
-            rng.shuffle(order)
-            taken = {}
-            for name in order:
-                before, after = _sample(subjects[name], calls, turn, clock)
-                taken[name] = before + after
-                if name in shares:
-                    shares[name].append(after / before)
-            times.append([taken[name] for name in subjects])
-    return times, shares
-
-
-def _sample(subject: Subject, calls: int, turn: int, clock: HostClock) -> tuple[float, float]:
-    """Seconds of the calls, and of the filler after them."""
-    work, filler = subject.calls[turn % len(subject.calls)], subject.filler
-    clock.settle()
-    begin = clock.mark()
-    for _ in range(calls):
-        work()
-    between = clock.mark()
-    if filler is not None:
-        filler.work()
-    end = clock.mark()
-    return clock.seconds(begin, between), clock.seconds(between, end)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Garbage is collected between blocks, not in the middle of a sample."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

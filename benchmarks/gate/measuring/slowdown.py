@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 HIDDEN = 0.2  # of the channels, as in the papers
 MOST_ROWS = 2**20

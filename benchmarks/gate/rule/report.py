@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
 from sdtps_ref.benchmarks.gate.rule.judging import Judgement
 from sdtps_ref.benchmarks.gate.rule.verdict import EXIT, INCONCLUSIVE, NOT_SLOWER, SLOWER, Rule, Verdict, overall
@@ -51,7 +52,7 @@ def _row(verdict: Verdict) -> list[str | Text]:
     head = verdict.head
     return [
         f"{verdict.cell.stage} {SHORT.get(verdict.cell.mode, verdict.cell.mode)}",
-        duration(verdict.seconds),
+        units.seconds(verdict.seconds),
         _percent(head.percent),
         _percent(head.lower_percent),
         _percent(verdict.again.percent),
@@ -59,12 +60,6 @@ def _row(verdict: Verdict) -> list[str | Text]:
         str(head.processes),
         Text(verdict.says, style=STYLES[verdict.says]),
     ]
-
-
-def duration(seconds: float) -> str:
-    """In the unit that suits it."""
-    scale, unit = next((pair for pair in ((1, "s"), (1e3, "ms")) if seconds * pair[0] >= 1), (1e6, "us"))
-    return f"{seconds * scale:.3g} {unit}"
 
 
 def to_json(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import AGAIN, DOSE, SLOW, TOLERANCE, Measured, head_name
 from sdtps_ref.benchmarks.gate.rule.judging import LEVEL, REPLICATES, Evidence, Judgement, evidence, holm, judge
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 COUNTS = (3, 5)  # processes: at first, and more where there is a doubt
 NOT_SLOWER, SLOWER, INCONCLUSIVE = "not slower", "slower", "inconclusive"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import AGAIN, BASE, BLOCKS, DOSE, SLOW, Measured, head_name
+from sdtps_ref.benchmarks.workloads.cells import Cell
 
 
 @dataclass(frozen=True)

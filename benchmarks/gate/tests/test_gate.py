@@ -1,7 +1,6 @@
 """The command, for real but short: what is measured, printed and returned."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ import pytest
 from benchmarks.gate.tests.simulated import Noise, process
 from sdtps_ref.benchmarks.commands import gate
 from sdtps_ref.benchmarks.gate import comparison
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
-from sdtps_ref.benchmarks.gate.measuring.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, Plan, head_name
-from sdtps_ref.benchmarks.gate.measuring.process import in_fresh_process
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
+from sdtps_ref.benchmarks.gate.measuring.rounds import measured_in_fresh_process
 from sdtps_ref.benchmarks.gate.measuring.slowdown import Filler, fit
 from sdtps_ref.benchmarks.gate.rule.verdict import NOT_SLOWER, SLOWER
+from sdtps_ref.benchmarks.timing.process import ProcessFailed
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import Size
 
 TINY = Size(2, 16, 8, 64, 3)
@@ -26,29 +25,55 @@ QUIET = Noise(sample=0.02, place=0.002, wander=0.002, bursts=0.02)
 
 
 def test_one_real_process() -> None:
-    """Every subject is timed in every round, each sample long enough, and the slowed copy has about its dose."""
+    """What it announces and brings back: each subject timed in each round of each block, and a filler's share."""
+    cells = tuple(Cell("pipeline", TINY, mode) for mode in ("forward", "forward+backward"))
+    plan = Plan(SIDE, SIDE, cells, seconds=0.1, blocks=3, head_doses=(0.0, 0.5))
+    begun: list[Cell] = []
+
+    measured = measured_in_fresh_process(plan, begun.append)
+
+    assert [seen.cell for seen in measured] == begun == list(cells)
+    for seen in measured:
+        assert (3, len(plan.doses)) == (seen.times.shape[0], seen.times.shape[2])
+        assert {name: dose > 0 for name, dose in seen.subjects.items()} == {
+            name: dose > 0 for name, dose in plan.doses.items()
+        }
+        assert seen.logs(head_name(0.5)).shape == seen.times.shape[:2]
+
+
+def test_a_plan_and_what_it_brings_are_plain_data() -> None:
+    """Both survive JSON, so nothing has to be unpickled that unknown code wrote."""
     cell = Cell("pipeline", TINY, "forward")
-    plan = Plan(SIDE, SIDE, (cell,), seconds=0.1, blocks=3, head_doses=(0.0, 0.5))
+    plan = Plan(SIDE, SIDE, (cell,), seed=7, head_doses=(0.0, 0.5))
+    seen = process(cell, np.random.default_rng(0), QUIET)
 
-    measured = in_fresh_process(plan)[0]
+    again = Measured.from_json(cell, json.loads(json.dumps(seen.to_json())))
 
-    assert (3, len(plan.doses)) == (measured.times.shape[0], measured.times.shape[2])
-    assert (measured.times > 0).all()
-    assert np.median(measured.times) > 5e-4
-    assert 0.02 < measured.subjects["slow"] < 0.12
-    assert np.median(measured.logs(head_name(0.5))) > 0.2
+    assert plan == Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert np.array_equal(seen.times, again.times)
+    assert (seen.calls, seen.subjects) == (again.calls, again.subjects)
 
 
-def test_the_clock_counts_sleep() -> None:
-    """Waiting for a core is left out where it can be; sleeping, which is the code's own, never is."""
-    clock = clock_for("cpu", threads=1)
-    begin, wall = clock.mark(), HostClock().mark()
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        {},
+        {"times": "long"},
+        {"times": [[[1.0, 2.0]]]},
+        {"times": [[[1.0, 1.0, 1.0, 0.0]]]},
+        {"times": [[[1.0, 1.0, 1.0, float("nan")]]]},
+        {"calls": 0},
+        {"subjects": []},
+    ],
+)
+def test_what_is_no_measurement_is_refused(wrong: dict[str, object] | None) -> None:
+    """Unknown code ran where it comes from."""
+    cell = Cell("pipeline", TINY, "forward")
+    right = process(cell, np.random.default_rng(0), QUIET).to_json()
 
-    time.sleep(0.05)
-
-    assert clock.seconds(begin, clock.mark()) >= 0.045
-    assert clock.seconds(begin, clock.mark()) <= HostClock().seconds(wall, HostClock().mark()) + 1e-3
-    assert HostClock is type(clock_for("cpu", threads=2))
+    with pytest.raises(ProcessFailed, match="a measuring process gave"):
+        Measured.from_json(cell, right | wrong if wrong else wrong)
 
 
 def test_a_filler_finds_its_dose() -> None:
@@ -79,7 +104,7 @@ def test_exit_status_and_record(
     def simulated(plan: Plan, announce: object) -> list[Measured]:
         return [process(cell, rng, QUIET, slowdown=slowdown) for cell in plan.cells]
 
-    monkeypatch.setattr(comparison, "in_fresh_process", simulated)
+    monkeypatch.setattr(comparison, "measured_in_fresh_process", simulated)
     record = tmp_path / "gate.json"
 
     returned = gate([*command, TARGET, TARGET, "--stage", "pipeline", "--size", str(TINY), "--json", str(record)])

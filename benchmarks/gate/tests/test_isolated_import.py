@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import sdtps_ref.selection
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell, CellOptions, chosen
+from sdtps_ref.benchmarks.gate.measuring.cells import CellOptions, chosen
 from sdtps_ref.benchmarks.gate.measuring.equivalence import Different, check_same
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import loaded
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand, resolve
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.errors import InvalidInput
 

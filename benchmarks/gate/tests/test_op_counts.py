@@ -8,10 +8,10 @@ import torch
 
 from sdtps_ref.benchmarks.commands import gate
 from sdtps_ref.benchmarks.gate import baselines, op_counts_report
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.op_counts import Counted, counted, kernel_count
 from sdtps_ref.benchmarks.gate.op_counts_report import STORE
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.properties.reference import log_mask
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks.gate.tests.simulated import Noise, process
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import SLOW, Measured
 from sdtps_ref.benchmarks.gate.rule.judging import holm, judge
 from sdtps_ref.benchmarks.gate.rule.verdict import (
@@ -21,6 +20,7 @@ from sdtps_ref.benchmarks.gate.rule.verdict import (
     observe,
     overall,
 )
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY
 
 CELLS = tuple(Cell("pipeline", size, mode) for size in EVERYDAY for mode in ("forward", "forward+backward"))

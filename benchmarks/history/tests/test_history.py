@@ -2,7 +2,7 @@
 
 import json
 import math
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from sdtps_ref.benchmarks.commands import bench
 from sdtps_ref.benchmarks.history import cli
 from sdtps_ref.benchmarks.history import records as histories
 from sdtps_ref.benchmarks.history.frozen_baseline import Yardstick
-from sdtps_ref.benchmarks.history.paired_timing import Timing, YardstickImplementation, in_turns
+from sdtps_ref.benchmarks.history.paired_timing import FEWEST_ROUNDS, Timing, YardstickImplementation, time_pair
 from sdtps_ref.benchmarks.history.records import Key, Record
+from sdtps_ref.benchmarks.timing.clock import HostClock
+from sdtps_ref.benchmarks.timing.timing import Subject
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.properties.reference import Reference
 
@@ -65,16 +67,18 @@ def test_the_yardstick_is_in_what_is_timed() -> None:
 
 
 def test_turns_find_a_known_ratio() -> None:
-    """Twice the sleep is a ratio of two, whichever of the inputs is in turn; the spread of one process is a point."""
+    """Twice the time is a ratio of two, however many calls are in a sample; one process has no spread."""
+    now = [0.0]
 
-    def sleeper(seconds: float) -> list[object]:
-        return [lambda: time.sleep(seconds), lambda: time.sleep(seconds)]
+    def work(seconds: float) -> Callable[[], None]:
+        return lambda: now.__setitem__(0, now[0] + seconds)
 
-    timing = in_turns(sleeper(4e-3), sleeper(2e-3), seconds=0.1, seed=0, device="cpu")
+    pair = Subject([work(4.0)], per_sample=2), Subject([work(2.0)], per_sample=3)
+    timing = time_pair(*pair, HostClock(lambda: now[0]), seconds=1.0, seed=0)
 
-    assert timing.ratio == pytest.approx(2, rel=0.15)
-    assert timing.seconds == pytest.approx(4e-3, rel=0.3)
-    assert timing.rounds >= 15
+    assert (timing.ratio, timing.lowest, timing.highest) == pytest.approx((2.0, 2.0, 2.0))
+    assert (timing.seconds, timing.yardstick_seconds) == (4.0, 2.0)
+    assert timing.rounds == FEWEST_ROUNDS
 
 
 def test_what_is_appended_reads_back(tmp_path: Path) -> None:

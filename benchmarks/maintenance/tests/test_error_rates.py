@@ -3,10 +3,10 @@
 import numpy as np
 
 from benchmarks.gate.tests.simulated import Noise, process
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, head_name
 from sdtps_ref.benchmarks.gate.rule.verdict import NOT_SLOWER, SLOWER, Rule
 from sdtps_ref.benchmarks.maintenance.error_rates import SLOWDOWNS, markdown, rates
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import Size
 
 TINY = Size(2, 16, 8, 64, 3)
@@ -31,5 +31,5 @@ def test_a_calibration_uses_a_process_once() -> None:
     assert found[0.0].said == {NOT_SLOWER: 6}
     assert found[0.05].said == {SLOWER: 3}
     assert found[0.1].said == {SLOWER: 3}
-    shown = markdown(list(found.values()), [cell], {"device": "none"}, 24)
+    shown = markdown(list(found.values()), [cell], "nowhere", 24)
     assert "| none | 6 | 0 | 6 | 0 | 0.0% (0.0% to 45.9%) | 100.0% (54.1% to 100.0%) |" in shown

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.gate.tests.simulated import Noise, process
-from sdtps_ref.benchmarks.gate.measuring.cells import Cell
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, Plan
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
 from sdtps_ref.benchmarks.maintenance import pool
+from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.errors import InvalidInput
 
@@ -31,7 +31,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise KeyboardInterrupt
         return [process(cell, np.random.default_rng(plan.seed), Noise()) for cell in plan.cells]
 
-    monkeypatch.setattr(pool, "in_fresh_process", simulated)
+    monkeypatch.setattr(pool, "measured_in_fresh_process", simulated)
     return asked
 
 
@@ -49,15 +49,15 @@ def test_what_is_there_is_not_measured_again(seeds: list[int], tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda whole: whole[:-30], lambda whole: b"", lambda whole: b"text"], ids=["cut off", "empty", "text"]
+    "damage", [lambda whole: whole[:-30], lambda whole: b"", lambda whole: b"[]"], ids=["cut off", "empty", "other"]
 )
 def test_a_damaged_file_is_named(seeds: list[int], tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     """Not measured again in silence: somebody may know better."""
     pool.measured_pool(PLAN, 1, kept=tmp_path)
-    file = tmp_path / "0000.npz"
+    file = tmp_path / "0000.json"
     file.write_bytes(damage(file.read_bytes()))
 
-    with pytest.raises(InvalidInput, match=r"0000.npz, which is damaged; accepted: "):
+    with pytest.raises(InvalidInput, match=r"0000.json, which is damaged; accepted: "):
         pool.measured_pool(PLAN, 1, kept=tmp_path)
 
 
@@ -77,4 +77,4 @@ def test_an_interrupted_pool_is_one_of_fewer(seeds: list[int], tmp_path: Path, f
     else:
         with pytest.raises(KeyboardInterrupt):
             pool.measured_pool(PLAN, 20, kept=tmp_path, fewest=fewest)
-    assert len(list(tmp_path.glob("*.npz"))) == 9
+    assert len(list(tmp_path.glob("*.json"))) == 9

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from sdtps_ref.benchmarks.timing.clock import HostClock
 from sdtps_ref.benchmarks.timing.counting import Counts, Operator, count
 from sdtps_ref.benchmarks.timing.limits import work
 from sdtps_ref.benchmarks.timing.machine import Limit, Machine
 from sdtps_ref.benchmarks.timing.overhead import Beyond, beyond, floor
-from sdtps_ref.benchmarks.timing.timing import HostStopwatch
 from sdtps_ref.benchmarks.workloads import workloads
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY
 from sdtps_ref.properties.reference import Reference
@@ -84,7 +84,7 @@ def test_operators_have_a_floor_of_their_own() -> None:
     """Each is bound by bytes or by FLOPs: 2 s and 5 s."""
     counts = Counts((Operator("a", 200, 1000), Operator("b", 100, 5000)), 0)
 
-    seconds = floor(counts, Level("cpu", HostStopwatch()), "float32")
+    seconds = floor(counts, Level("cpu", HostClock()), "float32")
 
     assert seconds == 7.0
 

@@ -8,7 +8,7 @@ import torch
 
 from sdtps_ref.benchmarks.commands import bench
 from sdtps_ref.benchmarks.trainability import record as records
-from sdtps_ref.benchmarks.trainability.cli import svg
+from sdtps_ref.benchmarks.trainability.plot import svg
 from sdtps_ref.benchmarks.trainability.record import Record, Run, gain, kept_of
 from sdtps_ref.benchmarks.trainability.training import CLASSES, DIVERGED, KEEP_RATIO, Step, ToyMask, train
 from sdtps_ref.errors import InvalidInput
@@ -127,21 +127,20 @@ def test_what_there_is_not_is_refused(mask: ToyMask, optimiser: str, steps: int)
 
 
 def test_the_command_prints_stores_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A row a mask and optimiser, the gain in words; JSON, SVG and a page. What was stored prints the same again."""
-    files = {name: tmp_path / f"runs.{name}" for name in ("json", "svg", "html")}
+    """A row a mask and optimiser, the gain in words; JSON and SVG. What was stored prints the same again."""
+    files = {name: tmp_path / f"runs.{name}" for name in ("json", "svg")}
     outputs = [argument for name, path in files.items() for argument in (f"--{name}", str(path))]
 
     status = bench(["trainability", "--seeds", "1", "--steps", "8", *outputs])
     said = capsys.readouterr().out
-    page = files["html"].read_text()
     again = bench(["trainability", "--from", str(files["json"])])
 
     assert status == again == 0
     assert [line.split()[0] for line in said.splitlines()[1:7]] == ["Adam"] * 3 + ["SGD"] * 3
     assert "The score gets 1e+10 times as much gradient" in said
     assert "NaN" in said
-    assert page.count("<svg") == 1
-    assert "1e10 mask" in page
+    assert files["svg"].read_text().count("<svg") == 1
+    assert "1e10 mask" in files["svg"].read_text()
     assert capsys.readouterr().out == said
 
 

@@ -12,27 +12,30 @@ from typing import IO
 
 # The parent's path, so that a child finds what the parent found, however that was started.
 PROGRAM = """
-import json, sys
+import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from sdtps_ref.properties.engine.isolation.worker import main
-main()
+importlib.import_module(sys.argv[2]).main()
 """
 
 
 @dataclass
 class Launched:
-    """A process that waits for its first order. log: what it writes to stderr.
+    """A process that waits for its first order.
 
-    scripted: whether what torch.jit.script compiles is compiled; else it runs as the Python that it is written in,
-    which can be watched.
+    Attributes:
+        scripted: Whether what torch.jit.script compiles is compiled; else it runs as the Python that it is written in,
+            which can be watched.
+        module: What runs there: its `main`.
+        log: What it writes to stderr.
     """
 
     scripted: bool = True
+    module: str = "sdtps_ref.properties.engine.isolation.worker"
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(sys.path)],
+            [sys.executable, "-c", PROGRAM, json.dumps(sys.path), self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -18,6 +18,7 @@ from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
 from sdtps_ref.properties.kit.outcomes import JUDGES_SIGNALS, Inconclusive, Unsupported, Violation, raised_by_judge
 from sdtps_ref.properties.kit.probe import Probe, SubjectError
+from sdtps_ref.properties.kit.script import UnnamedTensor
 from sdtps_ref.properties.signals.plot_data import printable
 from sdtps_ref.properties.targets.adapters import Adapted
 from sdtps_ref.properties.targets.target import loader
@@ -137,6 +138,8 @@ class LawRun:
             self._take(signal, probe)
         except KeyboardInterrupt:
             raise
+        except UnnamedTensor:  # the law's own mistake, and nobody else's
+            raise
         except BaseException as error:  # what the implementation gave is nothing that the law knows how to judge
             if CALL in self.law.needs:  # a form that nobody thought of is no fault of the user's own code
                 self.discarded += 1
@@ -207,7 +210,7 @@ def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
     return Failure(
         message=str(fault),
         case=probe.case,
-        script=probe.script.render(check, str(fault), loader(target)),
+        script=probe.script.render(check, str(fault), loader(target), fault),
         raised=raised,
         judges=check is not None or bool(raised),
         traceback="".join(traceback.format_exception(original)),

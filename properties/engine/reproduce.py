@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from sdtps_ref.properties.certificates.certificate import Failure
-from sdtps_ref.properties.kit.script import REPRODUCED
+from sdtps_ref.properties.kit.rendering import REPRODUCED
 
 SECONDS = 60  # for one script; a failing case takes milliseconds, the rest is torch's import
 

@@ -111,9 +111,14 @@ def memory(built: Any) -> dict[str, Tensor]:
     }
 
 
-def snapshot(*tensors: Tensor) -> list[tuple[Tensor, int]]:
+def count_trainable(module: torch.nn.Module) -> Tensor:
+    """How many parameters an optimiser is told of."""
+    return torch.tensor(sum(parameter.requires_grad for parameter in module.parameters()))
+
+
+def snapshot(*tensors: Tensor) -> list[tuple[Tensor, Tensor]]:
     """What each holds and how often it was written to."""
-    return [(tensor.detach().clone(), tensor._version) for tensor in tensors]
+    return [(tensor.detach().clone(), torch.tensor(tensor._version)) for tensor in tensors]
 
 
 def left_changed(built: Any, tokens: Tensor, second: Tensor | None) -> list[str]:

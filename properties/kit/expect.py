@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sized
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.outcomes import Inconclusive, Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.kit.script import number
+from sdtps_ref.properties.kit.literals import number
 
 
 def expect_equal(probe: Probe, name: str, axes: str, seen: Tensor, owed: Tensor, because: str = "") -> None:
@@ -18,13 +19,25 @@ def expect_equal(probe: Probe, name: str, axes: str, seen: Tensor, owed: Tensor,
 
 
 def expect_close(
-    probe: Probe, name: str, axes: str, seen: Tensor, owed: Tensor, *, tolerance: float, because: str = ""
+    probe: Probe,
+    name: str,
+    axes: str,
+    seen: Tensor,
+    owed: Tensor,
+    *,
+    tolerance: float,
+    because: str = "",
+    constant: bool = False,
 ) -> None:
     """|seen - owed| <= tolerance in every entry; NaN is never close.
 
     axes: a letter each, as in "bn". The message puts the index where `name` says it, as in "decision[bn] of
     the compiled selector", else after the name. because: a hint that ends the message.
+    constant: `owed` depends on nothing that the implementation gave, and a script may spell it out. Raises
+    UnnamedTensor where a script could only spell out what the broken code gave.
     """
+    if not constant:
+        probe.script.demand(owed, f"what {name} should be")
     expect_shape(probe, name, seen, tuple(owed.shape))
     if seen.numel() == 0:
         return
@@ -39,7 +52,7 @@ def expect_close(
     due = "a number" if math.isnan(should) else f"{should:.9g}"  # where what it is compared with is NaN as well
     raise Violation(
         f"{placed(name, axes, index)} = {saw:.9g}, but should be {due} ({how}){reason}",
-        check=_close(expression, _owed(probe, owed, index), tolerance, math.isfinite(should)),
+        check=_close(expression, _owed(probe, owed, index, constant), tolerance, math.isfinite(should)),
     )
 
 
@@ -47,6 +60,8 @@ def expect_within(
     probe: Probe, name: str, axes: str, seen: Tensor, low: Tensor, high: Tensor, *, tolerance: float, because: str
 ) -> None:
     """low - tolerance <= seen <= high + tolerance in every entry; NaN is never within."""
+    for bound in (low, high):
+        probe.script.demand(bound, f"a bound of {name}")
     expect_shape(probe, name, seen, tuple(low.shape))
     value = seen.detach().double()
     gap = torch.maximum(low.detach().double() - value, value - high.detach().double())
@@ -59,7 +74,8 @@ def expect_within(
     raise Violation(
         f"{placed(name, axes, index)} = {seen[index].item():.9g}, but should {owed} "
         f"({_how_many(wrong, tolerance)}): {because}",
-        check=f"{least!r} - {tolerance!r} <= {expression} <= {most!r} + {tolerance!r}",
+        check=f"{_entry(probe.script.shown(low), index)} - {tolerance!r} <= {expression}"
+        f" <= {_entry(probe.script.shown(high), index)} + {tolerance!r}",
     )
 
 
@@ -90,10 +106,11 @@ def _entry(expression: str, index: tuple[int, ...]) -> str:
     return f"{expression}[{', '.join(map(str, index))}].item()" if index else f"{expression}.item()"
 
 
-def _owed(probe: Probe, owed: Tensor, index: tuple[int, ...]) -> str:
-    """What is owed, as the script has it: from the tensor that it was compared with, else the number."""
-    known = probe.script.known(owed)
-    return number(owed[index].item()) if known is None else _entry(known, index)
+def _owed(probe: Probe, owed: Tensor, index: tuple[int, ...], constant: bool) -> str:
+    """What is owed, as the script computes it, or the number that it always is."""
+    if constant or probe.script.is_filled(owed):
+        return number(owed[index].item(), owed.dtype)
+    return _entry(probe.script.shown(owed), index)
 
 
 def _close(seen: str, owed: str, tolerance: float, finite: bool) -> str:
@@ -105,6 +122,7 @@ def _close(seen: str, owed: str, tolerance: float, finite: bool) -> str:
 
 def expect_shape(probe: Probe, name: str, seen: Tensor, owed: tuple[int, ...]) -> None:
     """`seen` has the shape `owed`."""
+    probe.script.demand(seen, name)
     if tuple(seen.shape) != owed:
         plain = re.sub(r"\[[a-z]+\]", "", name)
         raise Violation(
@@ -115,6 +133,7 @@ def expect_shape(probe: Probe, name: str, seen: Tensor, owed: tuple[int, ...]) -
 
 def expect_finite(probe: Probe, name: str, axes: str, seen: Tensor, because: str = "") -> None:
     """No NaN and no infinity in `seen`; `name` and `axes` as for `expect_close`."""
+    probe.script.demand(seen, name)
     bad = ~torch.isfinite(seen)
     if bad.any():
         index = bad.nonzero()[0].tolist()
@@ -124,6 +143,38 @@ def expect_finite(probe: Probe, name: str, axes: str, seen: Tensor, because: str
             f"({int(bad.sum())} of {bad.numel()} entries are not){reason}",
             check=f"torch.isfinite({probe.script.shown(seen)}).all()",
         )
+
+
+def expect_dtype(probe: Probe, name: str, seen: Tensor, owed: torch.dtype) -> None:
+    """`seen` has the dtype `owed`."""
+    if seen.dtype != owed:
+        raise Violation(
+            f"{name} has dtype {seen.dtype}, but should have {owed}",
+            check=f"{probe.script.shown(seen)}.dtype == {owed}",
+        )
+
+
+def expect_device(probe: Probe, name: str, seen: Tensor, owed: torch.device) -> None:
+    """`seen` is on a device of the kind of `owed`."""
+    if seen.device.type != owed.type:
+        raise Violation(
+            f"{name} is on {seen.device}, but should be on {owed}",
+            check=f"{probe.script.shown(seen)}.device.type == {owed.type!r}",
+        )
+
+
+def expect_keys(probe: Probe, message: str, seen: Any, owed: Iterable[str]) -> None:
+    """`seen` is a mapping with exactly the keys `owed`. message: what a violation says."""
+    owed = sorted(owed)
+    if not isinstance(seen, Mapping) or set(seen) != set(owed):
+        shown = probe.script.shown(seen)
+        raise Violation(message, check=f"hasattr({shown}, 'keys') and set({shown}) == set({owed!r})")
+
+
+def expect_nothing(probe: Probe, message: str, seen: Sized) -> None:
+    """`seen` is empty. message: what a violation says."""
+    if seen:
+        raise Violation(message, check=f"not {probe.script.shown(seen)}")
 
 
 def can_tell(owed: Tensor, tokens: Tensor, tolerance: float, trivial: Callable[[Tensor], Tensor] | None = None) -> None:

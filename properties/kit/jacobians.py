@@ -20,6 +20,11 @@ def jacobian(output: Tensor, source: Tensor) -> Tensor:
     return torch.stack([gradient(output, source, one_hot.expand_as(output)) for one_hot in one_hots], dim=1)
 
 
+def products(output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
+    """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
+    return torch.stack([gradient(output, source, cotangent) for cotangent in cotangents], dim=1)
+
+
 def softmax_behind(jacobian: Tensor) -> tuple[Tensor, Tensor]:
     """log p (B N) and g (B) of a Jacobian g (diag(p) - p p'), B N N with N of three or more; nonsense for another.
 
@@ -41,7 +46,12 @@ def softmax_jacobian(log_p: Tensor, rate: Tensor) -> Tensor:
     return rate[:, None, None] * (torch.diag_embed(p) - p[:, :, None] * p[:, None, :])
 
 
-def temperature_behind(jacobian: Tensor, moved_jacobian: Tensor, step: Tensor) -> tuple[float, float]:
+def nearest_softmax_jacobian(jacobian: Tensor) -> Tensor:
+    """What `jacobian` (B N N) is if it is a softmax's; something else if not."""
+    return softmax_jacobian(*softmax_behind(jacobian))
+
+
+def temperature_behind(jacobian: Tensor, moved_jacobian: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
     """tau, and the factor on the soft mask, from the Jacobians at a score and at score + step (B N).
 
     With the same noise behind both, log p moves by step / tau; g is factor / tau. Where the noise does not
@@ -52,10 +62,10 @@ def temperature_behind(jacobian: Tensor, moved_jacobian: Tensor, step: Tensor) -
     change = change - change.mean(-1, keepdim=True)
     step = step.detach().double() - step.detach().double().mean(-1, keepdim=True)
     slope = (step * change).sum() / (step**2).sum()
-    g = float(rate.median())
+    g = rate.median()
     if (change - slope * step).abs().amax() > 1e-3 * change.abs().amax():
-        return 1 / g, 1.0
-    return float(1 / slope), g / float(slope)
+        return 1 / g, torch.ones_like(g)
+    return 1 / slope, g / slope
 
 
 def first_rows(decision: Tensor, score: Tensor) -> Tensor:
@@ -94,17 +104,17 @@ def gumbel_uniforms(noise: Tensor) -> Tensor:
     return (rest[:, 1:] / rest[:, :-1]) ** after
 
 
-def distance_from_uniform(uniforms: Tensor) -> float:
+def distance_from_uniform(uniforms: Tensor) -> Tensor:
     """The Kolmogorov-Smirnov distance of a sample from the uniform distribution on (0, 1)."""
     ordered = uniforms.flatten().sort().values
     steps = torch.arange(len(ordered) + 1, dtype=ordered.dtype, device=ordered.device) / len(ordered)
-    return float(torch.maximum((steps[1:] - ordered).amax(), (ordered - steps[:-1]).amax()))
+    return torch.maximum((steps[1:] - ordered).amax(), (ordered - steps[:-1]).amax())
 
 
-def rank_correlation(one: Tensor, other: Tensor) -> float:
+def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
     """Spearman's correlation of each row with the same row of the other, averaged over rows. Both B N."""
     ranks = [values.argsort(-1).argsort(-1).double() - (values.shape[-1] - 1) / 2 for values in (one, other)]
-    return float((ranks[0] * ranks[1]).sum(-1).mean() / (ranks[0] ** 2).sum(-1).mean())
+    return (ranks[0] * ranks[1]).sum(-1).mean() / (ranks[0] ** 2).sum(-1).mean()
 
 
 def repeated_row(noise: Tensor, tolerance: float) -> tuple[int, int] | None:
@@ -117,9 +127,9 @@ def repeated_row(noise: Tensor, tolerance: float) -> tuple[int, int] | None:
     return int(alike[0]), int(alike[1])
 
 
-def off_all_means(pooled: Tensor, tokens: Tensor) -> float:
+def off_all_means(pooled: Tensor, tokens: Tensor) -> Tensor:
     """How far `pooled` (M C) is from any W @ tokens (K C) with rows of W that sum to one, over its largest entry."""
     tokens = torch.cat([tokens, torch.ones_like(tokens[:, :1])], dim=1).double()
     pooled = torch.cat([pooled, torch.ones_like(pooled[:, :1])], dim=1).double()
     nearest = pooled @ torch.linalg.pinv(tokens) @ tokens
-    return float((nearest - pooled).abs().amax() / pooled.abs().amax())
+    return (nearest - pooled).abs().amax() / pooled.abs().amax()

@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Literal
@@ -75,7 +75,7 @@ def law(
     def made(check: Callable[["Probe"], None]) -> Law:
         return Law(
             id=f"{_stage(check.__module__)}.{check.__name__}",
-            check=check,
+            check=check if "call" in needs else _recorded(check),  # a watched call is recorded otherwise
             level=level,
             needs=(needs,) if isinstance(needs, str) else needs,
             depends=(depends,) if isinstance(depends, str) else depends,
@@ -85,6 +85,15 @@ def law(
         )
 
     return made
+
+
+def _recorded(check: Callable[["Probe"], None]) -> Callable[["Probe"], None]:
+    @wraps(check)
+    def judge(probe: "Probe") -> None:
+        with probe.recording():
+            check(probe)
+
+    return judge
 
 
 def _stage(module: str) -> str:

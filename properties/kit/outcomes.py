@@ -1,9 +1,15 @@
 """What a law raises: the implementation is wrong, offers too little, or the case cannot tell."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Packages whose code is the judge's. Planted faults and published copies lie in `selftest`, and are subjects.
 JUDGE, SUBJECTS = "sdtps_ref.properties.", "sdtps_ref.properties.selftest."
@@ -12,15 +18,17 @@ JUDGE, SUBJECTS = "sdtps_ref.properties.", "sdtps_ref.properties.selftest."
 class Violation(AssertionError):
     """The implementation did not do what the law claims. The message needs no knowledge of the law.
 
-    check: a Python expression over the script's names that is true for a right implementation. raised: the
-    class of what the script raises, where to raise that is the violation. where: the user's line, if it is known.
+    check: true for a right implementation, of one entry, and computed by the law: the script computes it again.
+    False where a right one does not come that far; text is for what is no tensor, and for `kit.expect` alone.
+    raised: the class of what the script raises, where to raise that is the violation. where: the user's line, if it
+    is known.
     effect: what it does to training, and fix: the line of code that mends it, where they are known of this failure.
     """
 
     def __init__(
         self,
         message: str,
-        check: str | None = None,
+        check: Tensor | str | bool | None = None,
         raised: str = "",
         *,
         where: SourceLine | None = None,

@@ -1,11 +1,12 @@
 """All that a law may do with an implementation: build it, call it, differentiate it.
 
-Every step is written down as a line of a script, so that a failure comes with a program that repeats it
-with torch and the implementation alone.
+Every step is written down as a line of a script, and so is what a law computes with torch, so that a failure
+comes with a program that repeats it with torch and the implementation alone.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from sdtps_ref.properties.kit import jacobians, values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.global_state import preserve_settings
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation, raised_by_judge
+from sdtps_ref.properties.kit.places import parts
+from sdtps_ref.properties.kit.recording import Recorder
 from sdtps_ref.properties.kit.script import Script
 
 LONGEST = 200  # characters of what the implementation raised that a message repeats
@@ -36,6 +39,7 @@ class Probe:
         self.implementation, self.case = implementation, case
         self.methods = provided(implementation)
         self.script = Script(case)
+        self._recorder = Recorder(self.script.record)
         self.seconds_inside = 0.0
         self.answers = 0  # calls to which the implementation returned or raised something
         self.findings: dict[str, Any] = {}  # told on the certificate
@@ -46,12 +50,20 @@ class Probe:
         self.script.define_value("tokens", self.tokens, case.recipe("tokens"))
         self.script.define_value("score", self.score, case.recipe("score"))
 
+    def recording(self) -> AbstractContextManager[None]:
+        """Within the block, what is computed with torch is known to the script. Every law runs in it."""
+        return self._recorder.recording()
+
+    def unrecorded(self) -> AbstractContextManager[None]:
+        """Within the block it is not: for code that compiles, or calls the implementation by itself."""
+        return self._recorder.paused()
+
     def given(self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None) -> Tensor:
-        """Name an input tensor, so that the script can hold it. recipe: how it writes a large one."""
-        value = value.detach()
-        value.requires_grad_(requires_grad)
-        self.script.define_value(name, value, recipe)
-        return value
+        """An input for the implementation: detached. recipe: how the script writes a large one that torch did not make."""
+        with self.unrecorded():
+            made = value.detach().requires_grad_(requires_grad)
+        self.script.define_given(name, made, value, recipe)
+        return made
 
     def tracked_tokens(self) -> Tensor:
         """The case's own tokens, requiring grad."""
@@ -59,14 +71,13 @@ class Probe:
 
     def given_rows(self, name: str, of: Tensor, first: int, *, requires_grad: bool = False) -> Tensor:
         """The samples of a named tensor from `first` on, as a view of it."""
-        rows = of[first:].detach().requires_grad_(requires_grad)
-        self.script.define_value(name, rows, f"{self.script.shown(of)}[{first}:].detach()", needs=())
-        return rows
+        return self.given(name, of[first:], requires_grad=requires_grad)
 
     def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
         """Normal values in the shape of `like`, from the case's seed."""
         seed += self.case.seed + 7
-        drawn = values.draw("normal", tuple(like.shape), seed).to(like)
+        with self.unrecorded():
+            drawn = values.draw("normal", tuple(like.shape), seed).to(like)
         self.script.define_value(
             name, drawn, f"draw('normal', {tuple(like.shape)}, {seed}).to({like.device.type!r}, {like.dtype})"
         )
@@ -98,7 +109,7 @@ class Probe:
                 raise Violation(f"{method}(...) returned {type(built).__name__}, but should return something callable")
             self.script.define_prepare(name, built, training)
             self._built[key] = values.prepare(built, case.torch_dtype, case.device, training)
-            self.script.name(self._built[key], name)
+            self._name(self._built[key], name)
         return self._built[key]
 
     def select(
@@ -141,23 +152,18 @@ class Probe:
         if seed is not None:
             seed_torch(self.case.seed + seed)
         self.script.define_call(name, function, arguments, None if seed is None else self.case.seed + seed, named)
-        result = self._run(self.script.shown(function), function, *arguments, **named)
-        self.script.name(result, self.script.last)
-        return result
+        last = self.script.last
+        return self._name(self._run(self.script.shown(function), function, *arguments, **named), last)
 
     def through(self, way: Callable[..., Any], *arguments: Any, name: str, doing: str) -> Any:
         """Run the implementation by `way`, a function of `running` whose source text the script carries.
 
-        Where it returns a dict, the parts are named too. doing: what the report calls it, should it raise.
+        doing: what the report calls it, should it raise.
         """
         self.script.carry(way)
         self.script.define_call(name, way, arguments, None)
         last = self.script.last
-        result = self._run(doing, way, *arguments)
-        self.script.name(result, last)
-        for part, value in result.items() if isinstance(result, dict) else ():
-            self.script.name(value, f"{last}[{part!r}]")
-        return result
+        return self._name(self._run(doing, way, *arguments), last)
 
     def gradient(self, output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
         """d(output . cotangent) / d source, zeros where no path leads there."""
@@ -191,17 +197,20 @@ class Probe:
         helpers = (values.gradient, jacobians.first_rows)
         return self._derived("noise", jacobians.noise_behind, decision, self.score, self.case.tau, helpers=helpers)
 
-    def define(self, name: str, found: Any, function: Callable[..., Any], *arguments: Any, **helpers: Any) -> Any:
-        """Name what `function` of this project made of the arguments, so that the script makes it too."""
-        self.script.define_result(name, function, *arguments, **helpers)
-        self.script.name(found, self.script.last)
-        return found
+    def define(self, name: str, function: Callable[..., Any], *arguments: Any, helpers: tuple[Any, ...] = ()) -> Any:
+        """What `function` of this project makes of the arguments. The script carries its source, and its helpers'.
+
+        The function takes and returns tensors, and needs nothing but torch and its helpers.
+        """
+        self.script.define_result(name, function, *arguments, helpers=helpers)
+        last = self.script.last
+        with self.unrecorded():
+            return self._name(function(*arguments), last)
 
     def products(self, output: Tensor, source: Tensor, cotangents: Tensor) -> Tensor:
         """A vector-Jacobian product for each of the `cotangents` (count, then the output's axes): B, count, ..."""
         self._excuse_eval(output, source)
-        rows = [self._run("backward", values.gradient, output, source, cotangent) for cotangent in cotangents]
-        return torch.stack(rows, dim=1)
+        return self._derived("reached", jacobians.products, output, source, cotangents, helpers=(values.gradient,))
 
     def _excuse_eval(self, output: Tensor, source: Tensor) -> None:
         """A gradient to a score (B N) is owed in train mode. In eval mode one that is there must be right, no more.
@@ -223,9 +232,14 @@ class Probe:
         """What `function` of this project makes of the implementation's output; in the script even if it raises."""
         self.script.define_result(name, function, *arguments, helpers=helpers)
         last = self.script.last
-        found = self._run("backward", function, *arguments)
-        self.script.name(found, last)
-        return found
+        return self._name(self._run("backward", function, *arguments), last)
+
+    def _name(self, value: Any, expression: str) -> Any:
+        """Tell the script what `value` is called, and every tensor and module in it."""
+        self.script.name(value, expression)
+        for place, part in parts(value, expression):
+            self.script.name(part, place)
+        return value
 
     def _or_own(self, tokens: Tensor | None, score: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.tokens if tokens is None else tokens, self.score if score is None else score
@@ -241,7 +255,7 @@ class Probe:
     def _run(self, during: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         started = time.perf_counter()
         try:
-            with preserve_settings(during, self.notes):
+            with self.unrecorded(), preserve_settings(during, self.notes):
                 returned = function(*arguments, **named)
             self.answers += not during.endswith("(...)")  # a factory alone has shown nothing
             return returned

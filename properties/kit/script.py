@@ -1,32 +1,39 @@
 """The script of a failure: what a law did, as a program that needs torch and the implementation only."""
 
-import inspect
-import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit import values
+from sdtps_ref.properties.kit import execution_modes, jacobians, values
 from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.literals import literal
+from sdtps_ref.properties.kit.recording import FILLED, Operation
+from sdtps_ref.properties.kit.rendering import UNNAMED, Statement, names_in, program, sources_called, tidy
 
 LITERAL_LIMIT = 256  # entries a script spells out, where it knows another way to write them
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-DIGITS = {torch.float32: 9, torch.float16: 5, torch.bfloat16: 4}  # that name each value of the dtype uniquely
-IDENTIFIER = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
+SHORT = 2  # operations that are plainer to read than a tensor that is spelt out
+WRITERS = ("sdtps_ref.properties.laws", "sdtps_ref.properties.signals")  # whose variables' names a script takes over
+
+
+class UnnamedTensor(TypeError):
+    """A law compares a tensor of which its script cannot tell where it came from. A mistake in the law."""
 
 
 @dataclass(frozen=True)
 class Line:
     """One statement. Where it does nothing but define `pure`, it is left out unless something needs that name.
 
-    Tensors are spelt out only if the script is wanted, hence the callable.
+    Tensors are spelt out only if the script is wanted, hence the callable. acts: it may change its arguments.
     """
 
     text: str | Callable[[], str]
     pure: str = ""
+    acts: bool = False
 
 
 class Script:
@@ -34,31 +41,117 @@ class Script:
 
     def __init__(self, case: Case):
         self.case = case
-        self.lines: list[Line] = []
+        self.lines: list[Line | Operation] = []
         self.last = ""
         self._names: dict[int, tuple[Any, str]] = {}  # the object is held, so that its id stays its own
+        self._made: dict[int, tuple[Operation, str]] = {}  # what the law computed, and where in the result it is
+        self._given: set[str] = set()  # names of what did not come from the implementation
         self._used: dict[str, int] = {}
         self._needed: dict[str, Callable[..., Any]] = {}
+        self._raised: TracebackType | None = None
+
+    def record(self, operation: Operation) -> None:
+        """Something that the law computed itself."""
+        self.lines.append(operation)
+        for place, tensor in () if operation.writes else operation.results():
+            if id(tensor) not in self._names:
+                self._made.setdefault(id(tensor), (operation, place))
 
     def name(self, value: Any, expression: str) -> None:
         """From here on `value` is written as `expression`."""
         if value is not None:
             self._names.setdefault(id(value), (value, expression))
 
-    def known(self, value: Any) -> str | None:
-        """How the script writes `value`, if it has a name for it."""
-        return self._names[id(value)][1] if id(value) in self._names else None
+    def is_known(self, value: Any) -> bool:
+        """Whether the script can tell where `value` came from: it has a name, or is made of what has."""
+        if id(value) in self._names:
+            return True
+        if id(value) not in self._made:
+            return False
+        operation, _ = self._made[id(value)]
+        if operation.known is None:
+            operation.known = operation.is_writable() and all(map(self.is_known, operation.tensors()))
+        return operation.known
+
+    def demand(self, value: Any, what: str) -> None:
+        """Raise UnnamedTensor for a tensor that the script could only spell out, with the broken code's numbers."""
+        if not self.is_known(value):
+            raise UnnamedTensor(
+                f"{what} came neither from the probe nor from torch's functions on what did, so a script would spell out "
+                "what the broken code gave. Given a tensor without a name; accepted: what `probe` returned, torch's "
+                "functions of it, `probe.define(...)` for what a function of this project makes of it, or, for what "
+                "depends on no output of the implementation, constant=True"
+            )
+
+    def is_filled(self, value: Any) -> bool:
+        """Whether it is one number throughout, whatever the implementation did."""
+        return id(value) in self._made and self._made[id(value)][0].torch_name in FILLED
 
     def shown(self, value: Any) -> str:
         """How the script writes `value`."""
         if id(value) in self._names:
             return self._names[id(value)][1]
         if isinstance(value, Tensor):
+            if self.is_known(value):
+                operation, place = self._made[id(value)]
+                self._call(operation)
+                return operation.name + place
             self.define_value("tensor", value)
             return self.last
         if isinstance(value, dict):
             return "{" + ", ".join(f"{key!r}: {self.shown(item)}" for key, item in value.items()) + "}"
+        if isinstance(value, list):
+            return f"[{', '.join(map(self.shown, value))}]"
         return repr(value)
+
+    def _call(self, operation: Operation) -> None:
+        """Name an operation's result, and what it is made of."""
+        if not operation.name:
+            for tensor in operation.tensors():
+                self.shown(tensor)
+            operation.name = self._fresh_name(self._variable(operation.result) or UNNAMED)
+
+    def _variable(self, value: Any) -> str:
+        """What a law calls it."""
+        for scope, variables in self._scopes():
+            if scope.startswith(WRITERS):
+                for name, held in variables.items():
+                    if held is value and not any(hasattr(room, name) for room in (values, jacobians, execution_modes)):
+                        return name
+        return ""
+
+    def _scopes(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        at = self._raised
+        frames = []
+        while at is not None:
+            frames.insert(0, at.tb_frame)
+            at = at.tb_next
+        frame = sys._getframe() if not frames else None
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.f_back
+        return ((frame.f_globals.get("__name__", ""), frame.f_locals) for frame in frames)
+
+    def define_given(self, name: str, value: Tensor, source: Tensor, recipe: str | None) -> None:
+        """`value`, a detached `source`: written as the law made it, unless it is plainer to spell it out."""
+        depends = self.is_known(source) and self._depends(source)
+        if depends or (self.is_known(source) and self._steps(source) <= SHORT):
+            self.define_value(name, value, f"{self.shown(source)}.detach()", needs=())
+        else:
+            self.define_value(name, value, recipe)
+        if depends:
+            self._given.discard(self.last)
+
+    def _depends(self, value: Tensor) -> bool:
+        """Whether it depends on what the implementation gave."""
+        if id(value) in self._names:
+            return names_in(self._names[id(value)][1])[0] not in self._given
+        return any(map(self._depends, self._made[id(value)][0].tensors()))
+
+    def _steps(self, value: Tensor) -> int:
+        if id(value) in self._names or self._made[id(value)][0].name:
+            return 0
+        return 1 + sum(map(self._steps, self._made[id(value)][0].tensors()))
 
     def define_value(
         self,
@@ -79,8 +172,9 @@ class Script:
             self.lines.append(Line(f"{self.last} = {recipe}{end}", pure=self.last))
         else:
             kept, left = value.detach().clone(), self.last  # a copy: the implementation may write into its input
-            self.lines.append(Line(lambda: f"{left} = {_literal(kept)}{end}", pure=left))
+            self.lines.append(Line(lambda: f"{left} = {literal(kept)}{end}", pure=left))
         self.name(value, self.last)
+        self._given.add(self.last)
 
     def note(self, comment: str) -> None:
         """A comment for whoever reads the script."""
@@ -119,7 +213,7 @@ class Script:
         if seed is not None:
             self.lines.append(Line(f"torch.manual_seed({seed})"))
         self._fresh(name)
-        self.lines.append(Line(f"{self.last} = {called}({shown})"))
+        self.lines.append(Line(f"{self.last} = {called}({shown})", acts=True))
 
     def carry(self, *functions: Callable[..., Any]) -> None:
         """Put these functions' own source text into the script, and call them by their names from here on."""
@@ -147,63 +241,58 @@ class Script:
         self._fresh(name)
         self.lines.append(Line(f"{self.last} = {function.__name__}({shown})", pure=self.last))
 
-    def render(self, check: str | None, message: str, loader: str) -> str:
+    def render(self, check: Tensor | str | bool | None, message: str, loader: str, fault: BaseException) -> str:
         """The whole program. check: true for a right implementation; loader: lines that define `implementation`."""
-        lines, functions = self._what_counts(check)
-        imports = ["from typing import Any"] * bool(functions) + ["", "import torch"]
-        imports += ["from torch import Tensor"] * bool(functions)
-        parts = ["import sys", *imports, "", loader, ""]
-        parts += [f"\n{source}" for source in functions] + [""] * (2 if functions else 0)
-        parts += lines
-        if check is not None:
-            parts += ["", f"right = bool({check})", f"print({message!r})"]
-            parts += [f"print({NOT_REPRODUCED!r} if right else {REPRODUCED!r})", "sys.exit(0 if right else 1)"]
-        return "\n".join(parts) + "\n"
+        self._raised = fault.__traceback__
+        if isinstance(check, Tensor):
+            self.demand(check, "what a violation's check says")
+            check = self.shown(check)
+        wanted = check if check is None else str(check)
+        statements, used = self._what_counts(wanted)
+        return program(statements, sources_called(self._needed, used), wanted, message, loader)
 
-    def _what_counts(self, check: str | None) -> tuple[list[str], list[str]]:
-        """The lines that do something to the implementation or define what is asked of it; the functions they call."""
-        used = set(IDENTIFIER.findall(check or ""))
-        lines: list[str] = []
+    def _what_counts(self, check: str | None) -> tuple[list[Statement], set[str]]:
+        """The lines that do something to the implementation or define what is asked of it; the names in them."""
+        used = set(names_in(check or ""))
+        found: list[Statement] = []
+        defined: set[str] = set()  # on the lines so far: what was written to before them is in the definition
         for line in reversed(self.lines):
-            unasked = check is None and not lines  # what ends a script without a check is what raises
-            if line.pure and line.pure not in used and not unasked:
+            unasked = check is None and not found  # what ends a script without a check is what raises
+            if isinstance(line, Operation):
+                statement = self._statement(line, used, defined)
+                if statement is None:
+                    continue
+            elif line.pure and line.pure not in used and not unasked:
                 continue
-            lines.append(line.text if isinstance(line.text, str) else line.text())
-            used.update(IDENTIFIER.findall(lines[-1]))
-        sources = {name: inspect.getsource(function) for name, function in self._needed.items()}
-        called: set[str] = set()
-        while new := (used & sources.keys()) - called:
-            called |= new
-            used.update(*(IDENTIFIER.findall(sources[name]) for name in new))
-        return lines[::-1], [source for name, source in sources.items() if name in called]
+            else:
+                statement = Statement(line.text if isinstance(line.text, str) else line.text(), acts=line.acts)
+            found.append(statement)
+            defined.add(statement.name or (line.pure if isinstance(line, Line) else ""))
+            used.update(names_in(statement.text))
+        return found[::-1], used
+
+    def _statement(self, operation: Operation, used: set[str], defined: set[str]) -> Statement | None:
+        """The operation as a line, if something needs what it made or wrote to."""
+        if operation.writes:
+            changed = operation.arguments[0]
+            named = id(changed) in self._names or (id(changed) in self._made and self._made[id(changed)][0].name)
+            if not named or (name := names_in(self.shown(changed))[0]) not in used or name in defined:
+                return None
+            return Statement(tidy(operation.written(self._shown_in_place)), acts=True)
+        if not operation.name or operation.name not in used:
+            return None
+        text = tidy(f"{operation.name} = {operation.written(self._shown_in_place)}")
+        return Statement(text, name=operation.name, view=operation.is_view)
+
+    def _shown_in_place(self, value: Tensor) -> str:
+        return self.shown(value) if self.is_known(value) else literal(value)
 
     def _need(self, *functions: Callable[..., Any]) -> None:
         self._needed.update({function.__name__: function for function in functions})
 
     def _fresh(self, name: str) -> None:
+        self.last = self._fresh_name(name)
+
+    def _fresh_name(self, name: str) -> str:
         self._used[name] = self._used.get(name, 0) + 1
-        self.last = name if self._used[name] == 1 else f"{name}_{self._used[name]}"
-
-
-def _literal(value: Tensor) -> str:
-    if value.is_meta:
-        return f"torch.empty({tuple(value.shape)}, dtype={value.dtype}, device='meta')"
-    flat = value.detach().cpu().flatten()
-    first = number(flat[0].item(), value.dtype) if len(flat) else "0"
-    if len(flat) > 8 and (flat == flat[0]).all():
-        return f"torch.full({tuple(value.shape)}, {first}, dtype={value.dtype}, device={str(value.device)!r})"
-    shown = _listed(value.detach().cpu().tolist(), value.dtype)
-    return f"torch.tensor({shown}, dtype={value.dtype}, device={str(value.device)!r})"
-
-
-def _listed(part: Any, dtype: torch.dtype) -> str:
-    if isinstance(part, list):
-        return f"[{', '.join(_listed(item, dtype) for item in part)}]"
-    return number(part, dtype)
-
-
-def number(value: float, dtype: torch.dtype = torch.float64) -> str:
-    """The value as Python writes it, with no more digits than its dtype tells apart."""
-    if isinstance(value, float) and value - value != 0:
-        return f"float({str(value)!r})"
-    return repr(float(f"{value:.{DIGITS[dtype]}g}")) if dtype in DIGITS else repr(value)
+        return name if self._used[name] == 1 else f"{name}_{self._used[name]}"

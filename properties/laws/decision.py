@@ -43,11 +43,10 @@ def forward_is_hard(probe: Probe) -> None:
     ones = owed.sum(-1, dtype=torch.float64)
     if not (ones == probe.case.keep).all():
         row = int((ones != probe.case.keep).nonzero()[0])
-        shown = probe.script.shown(decision)
         raise Violation(
             f"decision[b={row}] keeps {int(ones[row])} of {probe.case.num_tokens} tokens, but should keep K = "
             f"{probe.case.keep}{_why_too_many(probe, owed[row], row)}",
-            check=f"{shown}[{row}].detach().double().sum().item() == {probe.case.keep}",
+            check=decision[row].sum(dtype=torch.float64) == probe.case.keep,
         )
 
 
@@ -117,11 +116,10 @@ def _expect_the_highest(probe: Probe, decision: Tensor, score: Tensor) -> None:
         b = int(wrong.nonzero()[0])
         low = int(score[b].masked_fill(~kept[b], float("inf")).argmin())
         high = int(score[b].masked_fill(kept[b], -float("inf")).argmax())
-        shown = probe.script.shown(decision)
         raise Violation(
             f"decision[b={b}] keeps token {low} with score {score[b, low]:.9g} and drops token {high} with "
             f"score {score[b, high]:.9g}, but should keep the tokens with the K = {probe.case.keep} highest",
-            check=f"not ({shown}[{b}, {low}] > 0.5 and {shown}[{b}, {high}] < 0.5)",
+            check=~((decision[b, low] > 0.5) & (decision[b, high] < 0.5)),
         )
 
 
@@ -179,7 +177,8 @@ def backward_is_softmax(probe: Probe) -> None:
     _expect_symmetric(probe, seen, tolerance)
     _expect_upward(probe, seen)
     if probe.case.num_tokens > 2:  # any symmetric 2 x 2 matrix whose rows sum to zero is a softmax's
-        owed = jacobians.softmax_jacobian(*jacobians.softmax_behind(seen))
+        helpers = (jacobians.softmax_behind, jacobians.softmax_jacobian)
+        owed = probe.define("owed", jacobians.nearest_softmax_jacobian, seen, helpers=helpers)
         why = "no softmax over the tokens has this Jacobian"
         expect_close(probe, JACOBIAN, "ben", seen, owed, tolerance=tolerance, because=why)
         _expect_temperature(probe, seen)
@@ -192,19 +191,17 @@ def _expect_no_other_sample(probe: Probe, decision: Tensor) -> None:
     cotangent[0] = probe.random(decision[0])
     reached = probe.gradient(decision, probe.score, probe.given("cotangent", cotangent))
     others = reached[1:]
-    probe.script.name(others, f"{probe.script.shown(reached)}[1:]")
     if others.any():
         b, n = others.nonzero()[0].tolist()
         raise Violation(
             f"gradient of decision[b=0] to score[b={b + 1}, n={n}] = {others[b, n]:.6g}, but should be 0: the soft "
             "mask mixes samples, as a softmax over the batch (dim=0) does",
-            check=f"not {probe.script.shown(others)}.any()",
+            check=~others.any(),
         )
 
 
 def _expect_sums_of_zero(probe: Probe, seen: Tensor, tolerance: float) -> None:
     sums = seen.sum(-1)
-    probe.script.name(sums, f"{probe.script.shown(seen)}.sum(-1)")
     apart = seen - torch.diag_embed(seen.diagonal(dim1=1, dim2=2))
     alone = probe.case.num_tokens > 1 and not apart.abs().amax() > tolerance
     expect_close(
@@ -228,14 +225,13 @@ def _expect_symmetric(probe: Probe, seen: Tensor, tolerance: float) -> None:
 
 def _expect_upward(probe: Probe, seen: Tensor) -> None:
     own = seen.diagonal(dim1=1, dim2=2)
-    probe.script.name(own, f"{probe.script.shown(seen)}.diagonal(dim1=1, dim2=2)")
     if (own.sum(-1) < 0).any():
         b = int(own.sum(-1).argmin())
         n = int(own[b].argmin())
         raise Violation(
             f"gradient of decision[b={b}, n={n}] to score[b={b}, n={n}] = {own[b, n]:.6g}, but should be positive: its "
             "sign is flipped, so training lowers the scores that should rise",
-            check=f"{probe.script.shown(own)}[{b}, {n}] > 0",
+            check=own[b, n] > 0,
         )
 
 
@@ -244,23 +240,20 @@ def _expect_temperature(probe: Probe, seen: Tensor) -> None:
     step = probe.random(probe.score, "step")
     moved = probe.given("moved_score", probe.score + step, requires_grad=True)
     moved_seen = probe.jacobian(probe.select(score=moved).decision, moved)
-    arguments = (seen, moved_seen, step)
-    reading = jacobians.temperature_behind(*arguments)
     helpers = (jacobians.softmax_behind,)
-    probe.define("reading", reading, jacobians.temperature_behind, *arguments, helpers=helpers)
-    found, factor = reading
-    shown = probe.script.shown(reading)
-    wrong = not abs(found / tau - 1) < SAME
-    probe.findings["temperature"] = f"{found:.4g} where {tau} was given" if wrong else "as given"
-    if wrong:
+    found, factor = probe.define("reading", jacobians.temperature_behind, seen, moved_seen, step, helpers=helpers)
+    right = abs(found / tau - 1) < SAME
+    probe.findings["temperature"] = "as given" if right else f"{found:.4g} where {tau} was given"
+    if not right:
         raise Violation(
             f"temperature read off the gradient of decision to score = {found:.4g}, but should be tau = {tau}, as in "
             "softmax((score + noise) / tau)",
-            check=f"abs({shown}[0] / {tau} - 1) < {SAME}",
+            check=right,
         )
-    if not abs(factor - 1) < SAME:
+    unscaled = abs(factor - 1) < SAME
+    if not unscaled:
         raise Violation(
             f"gradient of decision to score is {factor:.4g} times that of softmax((score + noise) / tau), but should "
             "be once that, in every entry: the soft mask is scaled on its way into D",
-            check=f"abs({shown}[1] - 1) < {SAME}",
+            check=unscaled,
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
-from sdtps_ref.properties.kit.expect import expect_finite, expect_shape
+from sdtps_ref.properties.kit.expect import expect_dtype, expect_finite, expect_keys, expect_shape
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -58,11 +58,7 @@ def shape_follows_inputs(probe: Probe) -> None:
         tokens, features = inputs_by_name(probe, names)
         for name, pooled in run_modalities(probe, names, tokens, features).items():
             expect_shape(probe, f"multimodal(...)[{name!r}]", pooled, owed)
-            if pooled.dtype != case.torch_dtype:
-                raise Violation(
-                    f"multimodal(...)[{name!r}] is {pooled.dtype}, but should be {case.torch_dtype}",
-                    check=f"{probe.script.shown(pooled)}.dtype == {case.torch_dtype}",
-                )
+            expect_dtype(probe, f"multimodal(...)[{name!r}]", pooled, case.torch_dtype)
             expect_finite(probe, f"multimodal(...)[{name!r}]", "bmc", pooled)
 
 
@@ -92,7 +88,7 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
                 raise Violation(
                     f"gradient of the slots of {name!r} to its own dropped token[b={b}, n={n}] = 0, but should not be; "
                     f"it reaches the tokens of {other!r} instead, so {name!r} is pooled with the D of {other!r}",
-                    check=f"{probe.script.shown(own)}[{b}, {n}].any() or not {probe.script.shown(foreign)}.any()",
+                    check=own[b, n].any() | ~foreign.any(),
                 )
 
 
@@ -112,7 +108,6 @@ def extra_token_is_own(probe: Probe) -> None:
     """
     tokens, features = inputs_by_name(probe, NAMES)
     columns = torch.cat([tokens[name] for name in NAMES], dim=1).detach().mT  # B C 3N
-    shown = f"torch.cat([{', '.join(probe.script.shown(tokens[name]) for name in NAMES)}], 1).detach().mT"
     for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         extra = pooled[:, -1:].detach().mT  # B C 1
         weights = torch.linalg.lstsq(columns, extra).solution  # B 3N 1
@@ -120,7 +115,6 @@ def extra_token_is_own(probe: Probe) -> None:
             raise Unsupported("the extra token is not made of the tokens as they came in")
         totals = weights.reshape(len(extra), len(NAMES), -1).sum(-1)  # B 3
         owed = torch.tensor([float(other == name) for other in NAMES]).to(totals)
-        solution = f"torch.linalg.lstsq({shown}, {probe.script.shown(pooled)}[:, -1:].detach().mT).solution"
         wrong = (totals - owed).abs() > WEIGHT
         if wrong.any():
             b, i = wrong.nonzero()[0].tolist()
@@ -129,7 +123,7 @@ def extra_token_is_own(probe: Probe) -> None:
             raise Violation(
                 f"the extra token (slot M + 1) of {name!r} in sample b={b} is pooled from tokens whose weights add up "
                 f"to {made}, but should be from its own alone, with weights that add up to 1",
-                check=f"abs({solution}[{b}].reshape({len(NAMES)}, -1)[{i}].sum() - {owed[i]}) < {WEIGHT}",
+                check=~wrong[b, i],
             )
         sources, dropped = (weights.abs() > WEIGHT).sum((1, 2)), probe.case.num_tokens - probe.case.keep
         if (sources > dropped).any():
@@ -137,7 +131,7 @@ def extra_token_is_own(probe: Probe) -> None:
             raise Violation(
                 f"the extra token (slot M + 1) of {name!r} in sample b={b} is pooled from {sources[b]} tokens, but "
                 f"should be from those that are dropped, and N - K = {dropped} are",
-                check=f"({solution}[{b}].abs() > {WEIGHT}).sum() <= {dropped}",
+                check=sources[b] <= dropped,
             )
 
 
@@ -186,14 +180,13 @@ def noise_is_not_shared(probe: Probe) -> None:
             raise Unsupported("there is no noise in train mode")
         if (first - second).abs().amax() < 1e-6:
             b, n = both.nonzero()[0].tolist()
-            shown = [probe.script.shown(gradients[name]) for name in (one, other)]
             twin = n + probe.case.num_tokens // 2
-            ratios = [f"({g}[{b}, {twin}].norm() / {g}[{b}, {n}].norm()).log()" for g in shown]
+            ratios = [gradients[name][b, twin].norm() / gradients[name][b, n].norm() for name in (one, other)]
             raise Violation(
                 f"(noise[b={b}, n={twin}] - noise[b={b}, n={n}]) / tau = {first[0]:.6g} in {one!r} and {second[0]:.6g} "
                 f"in {other!r} (and so in all {len(first)} pairs of tokens that were read), but should differ: the "
                 "modalities share one draw",
-                check=f"abs({' - '.join(ratios)}) > 1e-6",
+                check=abs(ratios[0].log() - ratios[1].log()) > 1e-6,
             )
 
 
@@ -224,28 +217,18 @@ def run_modalities(
     """One call, its results by name."""
     built = probe.build("multimodal", modalities=names)
     result = probe.call(built, tokens, features, name="pooled")
-    place = probe.script.last
-    if not isinstance(result, Mapping):
-        raise Violation(
-            f"multimodal(...) returned {type(result).__name__}, but should return {{name: Tensor B (M+1) C}}",
-            check=f"hasattr({place}, 'keys')",
-        )
-    if set(result) != set(names):
-        raise Violation(
-            f"multimodal(...) returned {sorted(map(str, result))}, but should return {sorted(names)}",
-            check=f"set({place}) == {set(names)}",
-        )
+    returned = sorted(map(str, result)) if isinstance(result, Mapping) else type(result).__name__
+    due = f"{sorted(names)}, each with a Tensor B (M+1) C"
+    expect_keys(probe, f"multimodal(...) returned {returned}, but should return {due}", result, names)
     for name in names:
         if not isinstance(result[name], Tensor):
             raise Violation(f"multimodal(...)[{name!r}] is {type(result[name]).__name__}, but should be a Tensor")
-        probe.script.name(result[name], f"{place}[{name!r}]")
     return {name: result[name] for name in names}
 
 
 def _slots(probe: Probe, pooled: Tensor) -> tuple[Tensor, Tensor]:
     """The M slots without the extra token, and a cotangent for them."""
     slots = pooled[:, : probe.case.slots]
-    probe.script.name(slots, f"{probe.script.shown(pooled)}[:, :{probe.case.slots}]")
     return slots, probe.random(slots)
 
 
@@ -258,7 +241,7 @@ def _expect_reached(probe: Probe, name: str, of: str, gradient: Tensor) -> None:
         why = "its D does not reach its aggregator" if name == of else f"{of!r} does not guide {name!r}"
         raise Violation(
             f"{what} is zero in sample b={b}, but should not be: {why}",
-            check=f"{probe.script.shown(gradient)}[{b}].any()",
+            check=gradient[b].any(),
         )
 
 

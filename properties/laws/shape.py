@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit.expect import expect_shape
+from sdtps_ref.properties.kit.expect import expect_device, expect_dtype, expect_shape
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -38,7 +38,6 @@ def follows_inputs(probe: Probe) -> None:
                 _expect_like(probe, name, part, shape, torch.int64 if name == "keep_indices" else case.torch_dtype)
     if "aggregator" in probe.methods:
         kept = probe.tokens[:, :K]
-        probe.script.name(kept, f"tokens[:, :{K}]")
         ones = probe.given("decision", torch.ones_like(kept[:, :, 0]))
         _expect_like(probe, "aggregator(tokens, ones)", probe.aggregate(kept, ones), (B, M, C), case.torch_dtype)
     if "pipeline" in probe.methods:
@@ -49,11 +48,5 @@ def _expect_like(probe: Probe, name: str, part: Any, shape: tuple[int, ...], dty
     if not isinstance(part, Tensor):
         raise Violation(f"{name} is {type(part).__name__}, but should be a Tensor of shape {shape}")
     expect_shape(probe, name, part, shape)
-    shown = probe.script.shown(part)
-    if part.dtype != dtype:
-        raise Violation(f"{name} has dtype {part.dtype}, but should have {dtype}", check=f"{shown}.dtype == {dtype}")
-    if part.device.type != probe.tokens.device.type:
-        raise Violation(
-            f"{name} is on {part.device}, but should be on {probe.tokens.device}",
-            check=f"{shown}.device.type == {probe.tokens.device.type!r}",
-        )
+    expect_dtype(probe, name, part, dtype)
+    expect_device(probe, name, part, probe.tokens.device)

@@ -52,13 +52,12 @@ def batch_independent(probe: Probe) -> None:
     after = _outputs(probe, probe.given("tokens_beside_others", mixed_tokens), strange_score)
     because = f"all samples but b={b} were changed, and this one changed with them"
     for name in before:
-        seen, owed = _sample(probe, after[name], b), _sample(probe, before[name], b)
-        _expect_same(probe, name, seen, owed, because, of=f" of sample b={b}")
+        _expect_same(probe, name, after[name][b], before[name][b], because, of=f" of sample b={b}")
     again = _outputs(probe, tokens, probe.score)
     for name in _with_a_gradient(probe, before):
         owed = probe.gradient(before[name], probe.score, cotangents[name])[b]
         if torch.equal(owed, probe.gradient(again[name], probe.score, cotangents[name])[b]):  # else: noise of its own
-            seen = _sample(probe, probe.gradient(after[name], strange_score, cotangents[name]), b)
+            seen = probe.gradient(after[name], strange_score, cotangents[name])[b]
             _expect_same_gradient(probe, f"{name} at b={b}", seen, owed, because)
 
     if not probe.case.training:
@@ -82,8 +81,6 @@ def token_permutation_equivariant(probe: Probe) -> None:
     if order == sorted(order):
         order.reverse()
     tokens, score = probe.tokens[:, order], probe.score[:, order]
-    probe.script.name(tokens, f"{probe.script.shown(probe.tokens)}[:, {order}]")
-    probe.script.name(score, f"{probe.script.shown(probe.score)}[:, {order}]")
     because = "tokens and scores were put into another order together, which must change nothing else"
     if "selector" in probe.methods:
         owed = probe.select().decision[:, order]
@@ -164,13 +161,6 @@ def _only(probe: Probe, b: int, cotangent: Tensor) -> Tensor:
     return probe.given("cotangent_of_one_sample", one_sample)
 
 
-def _sample(probe: Probe, batch: Tensor, b: int) -> Tensor:
-    """One sample of a batch, with a name for the script."""
-    sample = batch[b]
-    probe.script.name(sample, f"{probe.script.shown(batch)}[{b}]")
-    return sample
-
-
 def _with_a_gradient(probe: Probe, outputs: dict[str, Tensor]) -> list[str]:
     """The outputs whose gradient to the score is more than rounding: with one kept token the pooled are not."""
     return [name for name in outputs if name == "decision" or (name == "pooled tokens" and probe.case.keep > 1)]
@@ -183,7 +173,6 @@ def _expect_no_gradient_to_neighbours(
         for source_name, source in sources.items():
             reached = probe.gradient(output, source, cotangents[name])
             to_others = reached[:b]
-            probe.script.name(to_others, f"{probe.script.shown(reached)}[:{b}]")
             expect_close(
                 probe,
                 f"gradient of {name} at b={b} to {source_name}[{'bnc'[: source.ndim]}]",
@@ -209,10 +198,9 @@ def _expect_modalities_same(probe: Probe, b: int, because: str) -> None:
     strange_features = {name: beside_others(f"{name}_feature", part) for name, part in features.items()}
     after = run_modalities(probe, NAMES, strange_tokens, strange_features)
     for name in NAMES:
-        seen, owed = _sample(probe, after[name], b), _sample(probe, before[name], b)
         title = f"multimodal(...)[{name!r}] of sample b={b}"
         tolerance = rounding(probe, tokens[name].detach())
-        expect_close(probe, title, "mc", seen, owed, tolerance=tolerance, because=because)
+        expect_close(probe, title, "mc", after[name][b], before[name][b], tolerance=tolerance, because=because)
 
 
 AXES = {"decision": "bn", "selected_tokens": "bkc", "pooled tokens": "bmc"}
@@ -223,19 +211,15 @@ def _expect_same(
 ) -> None:
     """D and the kept tokens exactly, the pooled tokens to rounding. of: which part of the output this is."""
     if name == "selected_tokens" and in_any_order:  # where torch.topk is not asked to sort, any order is right
-        seen, owed = _sorted(probe, seen), _sorted(probe, owed)
+        seen, owed = _sorted(seen), _sorted(owed)
     tolerance = rounding(probe, probe.tokens) if name == "pooled tokens" else 0.0
     axes = AXES[name][-seen.ndim :]
     expect_close(probe, f"{name}[{axes}]{of}", axes, seen, owed, tolerance=tolerance, because=because)
 
 
-def _sorted(probe: Probe, selected: Tensor) -> Tensor:
+def _sorted(selected: Tensor) -> Tensor:
     """The tokens of each sample by their first channel."""
-    rows = selected[:, :, :1].argsort(1).expand_as(selected)
-    by_value = selected.gather(1, rows)
-    shown = probe.script.shown(selected)
-    probe.script.name(by_value, f"{shown}.gather(1, {shown}[:, :, :1].argsort(1).expand_as({shown}))")
-    return by_value
+    return selected.gather(1, selected[:, :, :1].argsort(1).expand_as(selected))
 
 
 def _expect_same_gradient(probe: Probe, name: str, seen: Tensor, owed: Tensor, because: str) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.execution_modes import count_trainable
 from sdtps_ref.properties.kit.expect import expect_finite
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
@@ -111,7 +112,7 @@ def gradient_stays_bounded(probe: Probe) -> None:
                         f"gradient of the output to input {short(place)!r} has norm {size:.3g} where "
                         f"{alike}, but should stay under {limit:.3g}, which is {BOUND:g} times its norm where "
                         "they differ by about 1",
-                        check=f"{probe.script.shown(gradient)}.norm().item() <= {limit!r}",
+                        check=gradient.norm() <= limit,
                     )
 
     # A zero has no direction, so a cosine may be steep there (torch's own normalize is): finite is enough.
@@ -131,11 +132,11 @@ def _expect_registered(probe: Probe, module: Any, outputs: dict[str, Tensor], re
         leaf for leaf in leaves(list(outputs.values())) if isinstance(leaf, nn.Parameter) and id(leaf) not in known
     ]
     if hidden:
-        shown = f"{probe.script.shown(module)}.parameters()"
+        told = probe.define("told", count_trainable, module)
         raise Violation(
             f"{len(hidden)} parameters take part in the output and are not among module.parameters() (the first has "
             f"shape {tuple(hidden[0].shape)}), but should be: no optimiser will train them",
-            check=f"sum(p.requires_grad for p in {shown}) >= {len(registered) + len(hidden)}",
+            check=told >= len(registered) + len(hidden),
         )
 
 
@@ -169,11 +170,13 @@ def _expect_what_chooses_is_trained(
         if gradient is not None and (gradient.any() or gradient.ndim < 2):
             continue
         kept = parameter.detach().clone()
-        parameter.data.copy_(values.draw("huge", tuple(kept.shape), 1) / 1e3)
+        with probe.unrecorded():
+            parameter.data.copy_(values.draw("huge", tuple(kept.shape), 1) / 1e3)
         try:
             after = run(probe, module, inputs)
         finally:
-            parameter.data.copy_(kept)
+            with probe.unrecorded():
+                parameter.data.copy_(kept)
         if any(
             where not in _renamed(after) or not torch.equal(_renamed(after)[where], out)
             for where, out in _renamed(pooled).items()
@@ -196,10 +199,9 @@ def _is_a_row(probe: Probe, output: Tensor) -> bool:
     return output.ndim >= 2 and output[0].numel() in counts and max(output.shape[1:]) in counts
 
 
-def _gradient_check(probe: Probe, total: Tensor, source: Tensor) -> str:
-    """The expression that is true where the gradient is not zero."""
-    one = probe.given("one", torch.ones_like(total))
-    return f"{probe.script.shown(probe.gradient(total, source, one))}.any()"
+def _gradient_check(probe: Probe, total: Tensor, source: Tensor) -> Tensor:
+    """True where the gradient is not zero."""
+    return probe.gradient(total, source, probe.given("one", torch.ones_like(total))).any()
 
 
 def _level_tokens(

@@ -1,8 +1,5 @@
 """What laws hand to an aggregator, and how exactly it is owed back."""
 
-from typing import NoReturn
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +17,7 @@ STRUCTURE = 1e-4
 
 def kept_tokens(probe: Probe, keep: int) -> Tensor:
     """The first `keep` tokens: which ones does not matter to an aggregator."""
-    kept = probe.tokens[:, :keep]
-    probe.script.name(kept, f"{probe.script.shown(probe.tokens)}[:, :{keep}]")
-    return kept
+    return probe.tokens[:, :keep]
 
 
 def some_dropped(probe: Probe) -> Tensor:
@@ -37,30 +32,20 @@ def rounding(probe: Probe, tokens: Tensor) -> float:
     return ROUNDING[probe.case.dtype] * float(tokens.abs().amax())
 
 
-def gradient_owed_to_decision(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> fingerprint.Array:
+def gradient_owed_to_decision(probe: Probe, kept: Tensor, pooled: Tensor, directions: Tensor) -> Tensor:
     """What D at gain one owes along `directions` (B M C), the weights read off the pooled tokens: B M K."""
-    owed = []
     for b in range(probe.case.batch):
-        tokens, out, along = (part[b].detach().cpu().numpy() for part in (kept, pooled, directions))
-        weights, unexplained = fingerprint.weights(out, tokens)
-        if not unexplained < STRUCTURE:
-            refuse_no_mean(probe, "aggregator(tokens, ones)", b, pooled, kept, list(range(probe.case.keep)), STRUCTURE)
-        lever = fingerprint.pooling_lever(weights, tokens, out).reshape(*out.shape, -1)  # M C K
-        owed.append(np.einsum("mc,mck->mk", along, lever))
-    return np.stack(owed)
+        expect_means(probe, "aggregator(tokens, ones)", b, pooled[b].detach(), kept[b].detach())
+    helpers = (fingerprint.weights, fingerprint.pooling_lever)
+    return probe.define("owed", fingerprint.owed_to_decision, pooled, kept, directions, helpers=helpers)
 
 
-def refuse_no_mean(
-    probe: Probe, name: str, b: int, pooled: Tensor, tokens: Tensor, kept: list[int], limit: float
-) -> NoReturn:
-    """Say that sample b of `pooled` (B M C) is no weighted mean of tokens[b][kept], to within `limit` of its size."""
-    out, among = pooled[b].detach(), tokens[b][kept].detach()
-    probe.script.name(out, f"{probe.script.shown(pooled)}[{b}].detach()")
-    probe.script.name(among, f"{probe.script.shown(tokens)}[{b}][{kept}].detach()")
-    off = jacobians.off_all_means(out, among)
-    probe.define("off", off, jacobians.off_all_means, out, among)
-    raise Violation(
-        f"{name}[b={b}] is {off:.3g} of its size away from every weighted mean of the {len(kept)} kept tokens, but "
-        "should be one: weights that sum to one over the tokens, times the tokens",
-        check=f"{probe.script.last} < {limit!r}",
-    )
+def expect_means(probe: Probe, name: str, b: int, pooled: Tensor, tokens: Tensor) -> None:
+    """Sample b is weighted means (M C) of the kept tokens (K C), to within `STRUCTURE` of its size."""
+    off = probe.define("off", jacobians.off_all_means, pooled, tokens)
+    if not off < STRUCTURE:
+        raise Violation(
+            f"{name}[b={b}] is {off:.3g} of its size away from every weighted mean of the {len(tokens)} kept tokens, "
+            "but should be one: weights that sum to one over the tokens, times the tokens",
+            check=off < STRUCTURE,
+        )

@@ -1,8 +1,7 @@
 """What a model takes and returns, whatever it is packed in: tensors and where they were found."""
 
-import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,29 +9,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.places import tensors as tensors
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import modules_in
-
-
-def tensors(value: Any, place: str, depth: int = 4) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in tuples, lists, mappings and plain objects, with the expression that reaches it from `place`."""
-    if isinstance(value, Tensor):
-        yield place, value
-        return
-    if depth == 0 or value is None or isinstance(value, (str, bytes, int, float, type, nn.Module)):
-        return
-    if isinstance(value, Mapping):
-        parts = [(f"{place}[{key!r}]", part) for key, part in value.items()]
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        parts = [(f"{place}.{name}", part) for name, part in zip(value._fields, value, strict=True)]
-    elif isinstance(value, (tuple, list)):
-        parts = [(f"{place}[{i}]", part) for i, part in enumerate(value)]
-    elif dataclasses.is_dataclass(value):
-        parts = [(f"{place}.{field.name}", getattr(value, field.name)) for field in dataclasses.fields(value)]
-    else:
-        parts = [(f"{place}.{name}", part) for name, part in getattr(value, "__dict__", {}).items()]
-    for where, part in parts:
-        yield from tensors(part, where, depth - 1)
 
 
 def trainable(value: Any, place: str) -> dict[str, Tensor]:
@@ -92,7 +71,6 @@ def built_model(probe: Probe) -> tuple[Any, dict[str, Any]]:
     built = probe.build("model")
     if not (isinstance(built, tuple) and len(built) == 2 and callable(built[0]) and isinstance(built[1], Mapping)):
         raise Violation(f"model(...) returned {type(built).__name__}, but should return (module, {{argument: tensor}})")
-    probe.script.name(built[0], f"{probe.script.shown(built)}[0]")
     return built
 
 
@@ -100,8 +78,6 @@ def run(probe: Probe, module: Any, inputs: dict[str, Any], *, seed: int = 0) -> 
     """What of the model's output carries a gradient, by where it was found."""
     result = probe.call(module, name="output", named=inputs, seed=seed)
     outputs = trainable(result, probe.script.last)
-    for where, part in outputs.items():
-        probe.script.name(part, where)
     if not outputs:
         raise Violation("the model's output carries no gradient, but should: nothing in the model can be trained")
     return outputs
@@ -109,24 +85,16 @@ def run(probe: Probe, module: Any, inputs: dict[str, Any], *, seed: int = 0) -> 
 
 def objective(probe: Probe, outputs: dict[str, Tensor]) -> Tensor:
     """One number made of all of `outputs` with random cotangents."""
-    terms, shown = [], []
-    for where, part in outputs.items():
-        cotangent = probe.random(part)
-        terms.append((part * cotangent).sum().double())
-        shown.append(f"({where} * {probe.script.shown(cotangent)}).sum().double()")
-    total = torch.stack(terms).sum()
-    probe.script.name(total, f"({' + '.join(shown)})")
-    return total
+    terms = [(part * probe.random(part)).sum().double() for part in outputs.values()]
+    return torch.stack(terms).sum()
 
 
 def parameters(probe: Probe, module: Any) -> dict[str, Tensor]:
     """The trainable parameters by name, known to the script."""
-    found = {}
     if isinstance(module, nn.Module):
-        for name, parameter in module.named_parameters():
+        found = dict(module.named_parameters())
+        for name, parameter in found.items():
             probe.script.name(parameter, f"{probe.script.shown(module)}.get_parameter({name!r})")
-            found[name] = parameter
     else:
-        every = itertools.chain.from_iterable(part.named_parameters() for part in modules_in(module))
-        found = dict(every)
+        found = dict(itertools.chain.from_iterable(part.named_parameters() for part in modules_in(module)))
     return {name: parameter for name, parameter in found.items() if parameter.requires_grad}

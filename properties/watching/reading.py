@@ -148,7 +148,7 @@ class SoftMask:
 
     kind: str
     rate: float = float("nan")
-    probabilities: tuple[fingerprint.Array, ...] = ()
+    probabilities: tuple[Tensor, ...] = ()
     own_sign: float = 1.0
     leak: float = 0.0
 
@@ -185,10 +185,10 @@ def soft_mask(site: Site) -> SoftMask:
         sign = 1.0
     if not square or entries < 3:
         return SoftMask("other", own_sign=sign, leak=leak)
-    found = [fingerprint.soft_mask(part.cpu().numpy(), combos.double().numpy()) for part in jacobian]
-    if all(mask.residual < 1e-3 for mask in found):
-        rate = sorted(mask.rate for mask in found)[len(found) // 2]
-        return SoftMask("softmax", rate, tuple(mask.probabilities for mask in found), sign, leak)
+    found = [fingerprint.soft_mask(part, combos) for part in jacobian]
+    if all(unexplained < 1e-3 for _, _, unexplained in found):
+        rate = sorted(float(rate) for _, rate, _ in found)[len(found) // 2]
+        return SoftMask("softmax", rate, tuple(probabilities for probabilities, _, _ in found), sign, leak)
     return SoftMask("other", own_sign=sign, leak=leak)
 
 

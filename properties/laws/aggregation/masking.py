@@ -29,7 +29,6 @@ def ignores_dropped_tokens(probe: Probe) -> None:
     decision = some_dropped(probe)
     # In one layout: a dropout on the tokens draws along the strides, so that the same seed drops others in another.
     tokens = probe.tokens.contiguous()
-    probe.script.name(tokens, f"{probe.script.shown(probe.tokens)}.contiguous()")
     other = probe.random(tokens, "other_tokens", seed=1)
     mixed = torch.where(decision.bool().unsqueeze(-1), tokens, other)
     changed = probe.given("changed_tokens", mixed)

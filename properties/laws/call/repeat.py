@@ -120,7 +120,7 @@ def noise_is_fresh(probe: Probe) -> None:
         first, second = passes.mask(site), passes.mask(again)
         if first.kind != "softmax" or second.kind != "softmax" or len(first.probabilities) < 2:
             continue
-        rows, later = np.log(np.stack(first.probabilities)), np.log(np.stack(second.probabilities))
+        rows, later = (torch.stack(mask.probabilities).log().numpy() for mask in (first, second))
         score = site.score.detach().reshape(len(rows), -1).double().cpu().numpy()
         if score.shape != rows.shape or not np.allclose(score, score[:1], atol=1e-5):
             continue  # the score itself differs between equal samples: dropout, or a learned position

@@ -86,7 +86,7 @@ def compiles(probe: Probe) -> None:
     Remedy: shapes decide, not values; `torch.where` and `gather`; skip checks of values while
     `torch.compiler.is_compiling()`.
     """
-    _works_here("torch.compile", _compile_nothing)
+    _works_here(probe, "torch.compile", _compile_nothing)
     for method in ("selector", "aggregator", "pipeline"):
         if method not in probe.methods:
             continue
@@ -111,7 +111,7 @@ def exports(probe: Probe) -> None:
     input, or weights are held where `module.parameters()` does not see them.
     Remedy: as for `runtime.compiles`; hold weights in parameters and constants in buffers.
     """
-    _works_here("torch.export", _export_nothing)
+    _works_here(probe, "torch.export", _export_nothing)
     probe.script.carry(modules_in, _is_filled)
     for method in ("selector", "aggregator", "pipeline"):
         if method not in probe.methods:
@@ -124,7 +124,6 @@ def exports(probe: Probe) -> None:
             program = probe.through(exported, region, probe.tokens, score, name="program", doing=what)
         seen = probe.call(program, probe.tokens, score, name="seen")
         within = ROUNDING * float(owed[0].detach().abs().amax()) if method != "selector" else 0.0
-        probe.script.name(seen[0], f"{probe.script.last}[0]")
         name = "decision" if method == "selector" else "pooled tokens"
         named, axes = f"{name}[{AXES[name]}] of the exported {method}", AXES[name]
         why = "as before the export"
@@ -145,9 +144,10 @@ def _quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-def _works_here(name: str, attempt: Callable[[], None]) -> None:
+def _works_here(probe: Probe, name: str, attempt: Callable[[], None]) -> None:
     """Raise Unsupported where this torch cannot do it on this Python, for anybody."""
-    problem = _problem_with(attempt)
+    with probe.unrecorded():
+        problem = _problem_with(attempt)
     if problem:
         raise Unsupported(f"{name} does not work with torch {torch.__version__} here: {problem}")
 

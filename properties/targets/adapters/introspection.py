@@ -65,7 +65,7 @@ def built_in_tau(decide: Callable[[Tensor, Tensor], Tensor]) -> float:
     tokens = draw("normal", (B, N, C), 0)
     try:
         rows = [jacobian(decide(tokens, part), part) for part in (score, moved)]
-        tau = temperature_behind(rows[0], rows[1], step)[0] if rows[0].any() else 1.0
+        tau = float(temperature_behind(rows[0], rows[1], step)[0]) if rows[0].any() else 1.0
     except (Unsupported, RuntimeError):
         return 1.0
     return round(tau, 6) if 1e-3 < tau < 1e3 else 1.0

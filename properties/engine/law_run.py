@@ -16,9 +16,9 @@ from sdtps_ref.properties.contract import CALL, provided
 from sdtps_ref.properties.engine.settings import Profile
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
+from sdtps_ref.properties.kit.naming import UnnamedTensor
 from sdtps_ref.properties.kit.outcomes import JUDGES_SIGNALS, Inconclusive, Unsupported, Violation, raised_by_judge
 from sdtps_ref.properties.kit.probe import Probe, SubjectError
-from sdtps_ref.properties.kit.script import UnnamedTensor
 from sdtps_ref.properties.signals.plot_data import printable
 from sdtps_ref.properties.targets.adapters import Adapted
 from sdtps_ref.properties.targets.target import loader

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties.kit.literals import number
 from sdtps_ref.properties.kit.outcomes import Inconclusive, Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.kit.literals import number
 
 
 def expect_equal(probe: Probe, name: str, axes: str, seen: Tensor, owed: Tensor, because: str = "") -> None:

@@ -59,7 +59,7 @@ class Probe:
         return self._recorder.paused()
 
     def given(self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None) -> Tensor:
-        """An input for the implementation: detached. recipe: how the script writes a large one that torch did not make."""
+        """An input for the implementation: detached. recipe: how a script writes a large one that torch did not make."""
         with self.unrecorded():
             made = value.detach().requires_grad_(requires_grad)
         self.script.define_given(name, made, value, recipe)
@@ -68,10 +68,6 @@ class Probe:
     def tracked_tokens(self) -> Tensor:
         """The case's own tokens, requiring grad."""
         return self.given("tracked_tokens", self.tokens, requires_grad=True, recipe=self.case.recipe("tokens"))
-
-    def given_rows(self, name: str, of: Tensor, first: int, *, requires_grad: bool = False) -> Tensor:
-        """The samples of a named tensor from `first` on, as a view of it."""
-        return self.given(name, of[first:], requires_grad=requires_grad)
 
     def random(self, like: Tensor, name: str = "cotangent", seed: int = 0) -> Tensor:
         """Normal values in the shape of `like`, from the case's seed."""

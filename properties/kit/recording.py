@@ -45,8 +45,10 @@ class Operation:
     def writes(self) -> bool:
         """Whether it changes its first argument in place."""
         name = self.torch_name
-        return name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) or name.startswith("__i") and (
-            name not in ("__invert__", "__int__", "__index__", "__iter__")
+        return (
+            name == "__setitem__"
+            or (name.endswith("_") and not name.endswith("__"))
+            or (name.startswith("__i") and (name not in ("__invert__", "__int__", "__index__", "__iter__")))
         )
 
     @property
@@ -74,7 +76,9 @@ class Operation:
 
     def is_writable(self) -> bool:
         """Whether it can be written down: not if it was given a generator, say, or draws from torch's."""
-        return self.torch_name not in RANDOM and all(_is_plain(argument) for argument in (*self.arguments, *self.named.values()))
+        return self.torch_name not in RANDOM and all(
+            _is_plain(argument) for argument in (*self.arguments, *self.named.values())
+        )
 
     def written(self, shown: Callable[[Tensor], str]) -> str:
         """The expression. shown: how a tensor is written."""

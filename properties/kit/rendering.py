@@ -26,9 +26,7 @@ class Statement:
     view: bool = False
 
 
-def program(
-    statements: list[Statement], functions: list[str], check: str | None, message: str, loader: str
-) -> str:
+def program(statements: list[Statement], functions: list[str], check: str | None, message: str, loader: str) -> str:
     """The whole script. check: true for a right implementation; loader: lines that define `implementation`."""
     ends = [] if check is None else [Statement(f"right = bool({check})")]
     lines = [statement.text for statement in joined([*statements, *ends])]

@@ -1,27 +1,20 @@
 """The script of a failure: what a law did, as a program that needs torch and the implementation only."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit import execution_modes, jacobians, values
+from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.literals import literal
-from sdtps_ref.properties.kit.recording import FILLED, Operation
+from sdtps_ref.properties.kit.naming import Naming
+from sdtps_ref.properties.kit.recording import Operation
 from sdtps_ref.properties.kit.rendering import UNNAMED, Statement, names_in, program, sources_called, tidy
 
 LITERAL_LIMIT = 256  # entries a script spells out, where it knows another way to write them
 SHORT = 2  # operations that are plainer to read than a tensor that is spelt out
-WRITERS = ("sdtps_ref.properties.laws", "sdtps_ref.properties.signals")  # whose variables' names a script takes over
-
-
-class UnnamedTensor(TypeError):
-    """A law compares a tensor of which its script cannot tell where it came from. A mistake in the law."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +29,15 @@ class Line:
     acts: bool = False
 
 
-class Script:
+class Script(Naming):
     """Collects lines, and knows which expression each tensor is called by."""
 
     def __init__(self, case: Case):
+        super().__init__()
         self.case = case
         self.lines: list[Line | Operation] = []
         self.last = ""
-        self._names: dict[int, tuple[Any, str]] = {}  # the object is held, so that its id stays its own
-        self._made: dict[int, tuple[Operation, str]] = {}  # what the law computed, and where in the result it is
-        self._given: set[str] = set()  # names of what did not come from the implementation
-        self._used: dict[str, int] = {}
         self._needed: dict[str, Callable[..., Any]] = {}
-        self._raised: TracebackType | None = None
 
     def record(self, operation: Operation) -> None:
         """Something that the law computed itself."""
@@ -56,36 +45,6 @@ class Script:
         for place, tensor in () if operation.writes else operation.results():
             if id(tensor) not in self._names:
                 self._made.setdefault(id(tensor), (operation, place))
-
-    def name(self, value: Any, expression: str) -> None:
-        """From here on `value` is written as `expression`."""
-        if value is not None:
-            self._names.setdefault(id(value), (value, expression))
-
-    def is_known(self, value: Any) -> bool:
-        """Whether the script can tell where `value` came from: it has a name, or is made of what has."""
-        if id(value) in self._names:
-            return True
-        if id(value) not in self._made:
-            return False
-        operation, _ = self._made[id(value)]
-        if operation.known is None:
-            operation.known = operation.is_writable() and all(map(self.is_known, operation.tensors()))
-        return operation.known
-
-    def demand(self, value: Any, what: str) -> None:
-        """Raise UnnamedTensor for a tensor that the script could only spell out, with the broken code's numbers."""
-        if not self.is_known(value):
-            raise UnnamedTensor(
-                f"{what} came neither from the probe nor from torch's functions on what did, so a script would spell out "
-                "what the broken code gave. Given a tensor without a name; accepted: what `probe` returned, torch's "
-                "functions of it, `probe.define(...)` for what a function of this project makes of it, or, for what "
-                "depends on no output of the implementation, constant=True"
-            )
-
-    def is_filled(self, value: Any) -> bool:
-        """Whether it is one number throughout, whatever the implementation did."""
-        return id(value) in self._made and self._made[id(value)][0].torch_name in FILLED
 
     def shown(self, value: Any) -> str:
         """How the script writes `value`."""
@@ -111,27 +70,6 @@ class Script:
                 self.shown(tensor)
             operation.name = self._fresh_name(self._variable(operation.result) or UNNAMED)
 
-    def _variable(self, value: Any) -> str:
-        """What a law calls it."""
-        for scope, variables in self._scopes():
-            if scope.startswith(WRITERS):
-                for name, held in variables.items():
-                    if held is value and not any(hasattr(room, name) for room in (values, jacobians, execution_modes)):
-                        return name
-        return ""
-
-    def _scopes(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        at = self._raised
-        frames = []
-        while at is not None:
-            frames.insert(0, at.tb_frame)
-            at = at.tb_next
-        frame = sys._getframe() if not frames else None
-        while frame is not None:
-            frames.append(frame)
-            frame = frame.f_back
-        return ((frame.f_globals.get("__name__", ""), frame.f_locals) for frame in frames)
-
     def define_given(self, name: str, value: Tensor, source: Tensor, recipe: str | None) -> None:
         """`value`, a detached `source`: written as the law made it, unless it is plainer to spell it out."""
         depends = self.is_known(source) and self._depends(source)
@@ -141,17 +79,6 @@ class Script:
             self.define_value(name, value, recipe)
         if depends:
             self._given.discard(self.last)
-
-    def _depends(self, value: Tensor) -> bool:
-        """Whether it depends on what the implementation gave."""
-        if id(value) in self._names:
-            return names_in(self._names[id(value)][1])[0] not in self._given
-        return any(map(self._depends, self._made[id(value)][0].tensors()))
-
-    def _steps(self, value: Tensor) -> int:
-        if id(value) in self._names or self._made[id(value)][0].name:
-            return 0
-        return 1 + sum(map(self._steps, self._made[id(value)][0].tensors()))
 
     def define_value(
         self,
@@ -292,7 +219,3 @@ class Script:
 
     def _fresh(self, name: str) -> None:
         self.last = self._fresh_name(name)
-
-    def _fresh_name(self, name: str) -> str:
-        self._used[name] = self._used.get(name, 0) + 1
-        return name if self._used[name] == 1 else f"{name}_{self._used[name]}"

@@ -237,8 +237,8 @@ def _is_noiseless(probe: Probe, tokens: Tensor, score: Tensor, cotangent: Tensor
 
 def _expect_same_alone(probe: Probe, b: int, before: dict[str, Tensor], cotangents: dict[str, Tensor]) -> None:
     """Sample b as a batch of one."""
-    tokens = probe.given_rows("tokens_alone", probe.tokens, b)
-    score = probe.given_rows("score_alone", probe.score, b, requires_grad=True)
+    tokens = probe.given("tokens_alone", probe.tokens[b:])
+    score = probe.given("score_alone", probe.score[b:], requires_grad=True)
     alone = _outputs(probe, tokens, score)
     because = f"as in the batch; now sample b={b} was given alone"
     for name in before:

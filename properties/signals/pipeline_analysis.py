@@ -44,9 +44,7 @@ def read_pipeline(probe: Probe) -> tuple[Tensor, list[Reading]]:
         helpers = (fingerprint.weights, fingerprint.pooling_lever)
         lever = probe.define("lever", fingerprint.lever_of_all, out, tokens, kept[b], helpers=helpers)
         combined = combinations[:, b].flatten(1).double().cpu() @ lever
-        mask = probe.define(
-            "mask", fingerprint.soft_mask, products[b], combined, helpers=(fingerprint.closed_form,)
-        )
+        mask = probe.define("mask", fingerprint.soft_mask, products[b], combined, helpers=(fingerprint.closed_form,))
         readings.append(Reading(products[b], lever, combined, *mask))
     return pooled, readings
 

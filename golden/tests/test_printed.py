@@ -218,10 +218,12 @@ def test_failure_of_a_comparison() -> None:
     far = probe.given("far", owed + 0.25)
 
     def exactly() -> None:
-        expect_close(probe, "decision", "bn", seen, owed, tolerance=0.0)
+        expect_close(probe, "decision", "bn", seen, owed, tolerance=0.0, constant=True)
 
     def roughly() -> None:
-        expect_close(probe, "decision[bn] in eval mode", "bn", far, owed, tolerance=1e-3, because="it is shifted")
+        expect_close(
+            probe, "decision[bn] in eval mode", "bn", far, owed, tolerance=1e-3, because="it is shifted", constant=True
+        )
 
     messages = refusals(Violation, [exactly, roughly])
     assert_expected_inline(

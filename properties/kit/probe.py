@@ -59,7 +59,7 @@ class Probe:
         return self._recorder.paused()
 
     def given(self, name: str, value: Tensor, *, requires_grad: bool = False, recipe: str | None = None) -> Tensor:
-        """An input for the implementation: detached. recipe: how a script writes a large one that torch did not make."""
+        """An input for the implementation, detached. recipe: how a script writes a large one that no torch made."""
         with self.unrecorded():
             made = value.detach().requires_grad_(requires_grad)
         self.script.define_given(name, made, value, recipe)

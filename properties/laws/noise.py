@@ -139,10 +139,7 @@ def is_above_minus_infinity(probe: Probe) -> None:
     Remedy: draw and transform in float32, clamp U to [tiny, 1 - eps / 2], then convert the noise.
     """
     decision = probe.select().decision
-    arguments = (decision, probe.score)
-    rows = probe.define(
-        "rows", jacobians.first_rows(*arguments), jacobians.first_rows, *arguments, helpers=(values.gradient,)
-    )
+    rows = probe.define("rows", jacobians.first_rows, decision, probe.score, helpers=(values.gradient,))
     beside = torch.cat([rows[:, 1, :1], rows[:, 0, 1:]], dim=1)  # -p_e p_n / tau, e another token than n
     if not beside.all():
         zeros = int((beside == 0).sum())

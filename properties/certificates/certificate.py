@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.expected import ExpectedFailure
-from sdtps_ref.properties.certificates.level import level_of, measured
+from sdtps_ref.properties.certificates.level import NOT_RUN, level_of, measured
 from sdtps_ref.properties.kit.case import CLASSES, Case
 from sdtps_ref.properties.kit.source_line import SourceLine
 
@@ -120,16 +120,21 @@ class Certificate:
     @property
     def verdict(self) -> Verdict:
         """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed,
-        or, of a run on all laws, no method's core was judged (see `level`): nothing that anybody could rely on.
+        or a MUST was not run for want of time, or, of a run on all laws, no method's core was judged (see `level`):
+        nothing that anybody could rely on.
 
-        A law that was expected to fail and passed refuses as well.
+        A law that was expected to fail and passed refuses as well, and so does code that meddled with the judge.
         """
+        if self.implementation.get("meddling"):
+            return "refused"
         if any(result.refuses and result.status in ("failed", "xpassed") for result in self.laws):
             return "refused"
         if not any(result.status == "passed" for result in self.laws):
             return "error"
         if any(result.refuses for result in self.laws):
             return "refused"
+        if any(result.level == "MUST" and result.reason.startswith(NOT_RUN) for result in self.laws):
+            return "error"
         return "error" if self.is_whole and not self.measured else "certified"
 
     @property

@@ -44,6 +44,7 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     "selection": ("selector|call",),
 }
 JUDGED = ("passed", "xfailed")
+NOT_RUN = "not run: "  # how the reason of a law begins that the run had no time for, or no hope
 
 
 def measured(methods: Iterable[str], laws: Iterable["LawResult"]) -> tuple[str, ...]:

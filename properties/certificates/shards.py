@@ -66,10 +66,19 @@ def _joined(shards: Sequence[Certificate]) -> Certificate:
         other = results.get(result.id)
         if other is None or WORST.index(result.status) < WORST.index(other.status):
             results[result.id] = result
+    files: dict[str, str] = {}
+    for shard in shards:
+        read = shard.implementation["files"]
+        if changed := [path for path in read if files.get(path, read[path]) != read[path]]:
+            raise CannotJoin(
+                f"of {name}, {changed[0]} is another file in one shard than in another; accepted: one state"
+            )
+        files |= read
     order = [law_id for law_id in all_laws() if law_id in results]
     order += [law_id for law_id in results if law_id not in order]
     return replace(
         shards[0],
+        implementation=shards[0].implementation | {"files": files},
         environment=shards[0].environment | {"shard": None},
         laws=tuple(results[law_id] for law_id in order),
         seconds=sum(shard.seconds for shard in shards),

@@ -8,6 +8,7 @@ from typing import Any
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import GivenExpected
 from sdtps_ref.properties.contract import CALL
+from sdtps_ref.properties.engine.budget import Budget
 from sdtps_ref.properties.engine.causes import causes_of
 from sdtps_ref.properties.engine.environment import environment
 from sdtps_ref.properties.engine.example_database import GivenDatabase
@@ -56,19 +57,20 @@ def check_implementation(
         profile, seed, device, target=target, laws=named, expected_failures=expected_failures, database=database
     )
     usual = Limits(settings.profile.seconds, usual_memory(device))
-    runner = _runner(implementation, settings, limits or usual, isolated)
+    budget = Budget(settings.profile.whole if isolated and limits is None else None)
+    runner = _runner(implementation, settings, limits or usual, isolated, budget)
     try:
-        return certificate_of([runner], settings, reproduce=reproduce, announce=announce)
+        return certificate_of([runner], settings, budget=budget, reproduce=reproduce, announce=announce)
     finally:
         runner.close()
 
 
-def _runner(implementation: Any, settings: RunSettings, limits: Limits, isolated: bool) -> Runner:
+def _runner(implementation: Any, settings: RunSettings, limits: Limits, isolated: bool, budget: Budget) -> Runner:
     here = InProcessRunner(implementation, settings, "none, as asked")
     if not isolated:
         return here
     try:
-        return SubprocessRunner(pickled(implementation, settings.target), settings, limits)
+        return SubprocessRunner(pickled(implementation, settings.target), settings, limits, budget=budget)
     except (CannotTravel, Refused) as why:
         here.isolation = f"none: {why}"
         return here
@@ -79,26 +81,36 @@ def certificate_of(
     settings: RunSettings,
     *,
     so_far: Mapping[str, LawResult] | None = None,
+    budget: Budget | None = None,
     reproduce: bool = True,
     announce: Callable[[LawResult], None] = lambda result: None,
 ) -> Certificate:
-    """Hold the implementation, which is at each of the `runners`, to the laws of `settings`. so_far: results it has."""
+    """Hold the implementation, which is at each of the `runners`, to the laws of `settings`.
+
+    so_far: results it has. budget: how long it may take, no end where None. Closes the runners.
+    """
     started = time.perf_counter()
     selected = {law.id: law for law in settings.selected().values() if speaks_of(law, runners[0].about.methods)}
     results = dict(so_far or {})
+    budget = budget or Budget()
+
+    def announced(result: LawResult) -> None:
+        budget.take(result)
+        announce(result)
+
     run_laws(
         selected,
         runners,
         results,
-        excused=lambda law: excused(law, runners[0].about, results, settings),
+        excused=lambda law: excused(law, runners[0].about, results, settings) or budget.refused(law),
         tried=lambda law, runner, count: tried(law, runner, count, settings),
-        announce=announce,
+        announce=announced,
     )
     results = {law_id: results[law_id] for law_id in selected}
     if reproduce:
-        results = _with_scripts_run(results, runners[0])
+        results = _with_scripts_run(results, runners[0], budget.for_scripts())
     return Certificate(
-        implementation=runners[0].about.description,
+        implementation=runners[0].about.description | _what_it_did(runners),
         environment=environment(settings, runners[0].isolation),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
@@ -153,11 +165,21 @@ def tried(law: Law, runner: Runner, per_call: int, settings: RunSettings) -> Law
     return held_against(result, settings.expected.get(law.id))
 
 
-def _with_scripts_run(results: dict[str, LawResult], runner: Runner) -> dict[str, LawResult]:
+def _what_it_did(runners: Sequence[Runner]) -> dict[str, Any]:
+    """What no law is about: what it left running, what it was read from, and with what it meddled."""
+    notes = [*runners[0].about.description["notes"], *(line for runner in runners for line in runner.close())]
+    meddling = sorted({line for runner in runners for line in runner.meddling})
+    files = {name: known for runner in runners for name, known in runner.about.description["files"].items()}
+    return {"notes": notes, "files": files} | ({"meddling": meddling} if meddling else {})
+
+
+def _with_scripts_run(
+    results: dict[str, LawResult], runner: Runner, seconds: float | None = None
+) -> dict[str, LawResult]:
     """The results, with what became of each failure's script."""
     failures = {law_id: result.failure for law_id, result in results.items() if result.failure is not None}
     judging = {law_id: failure for law_id, failure in failures.items() if failure.judges and failure.reproduced is None}
-    shown = runner.reproduced(tuple(judging.values()))
+    shown = runner.reproduced(tuple(judging.values()), seconds)
     run = {
         law_id: dataclasses.replace(results[law_id], failure=dataclasses.replace(failure, reproduced=shows))
         for (law_id, failure), shows in zip(judging.items(), shown, strict=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import math
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,12 +14,13 @@ from hypothesis.errors import HypothesisException
 
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult, Status
 from sdtps_ref.properties.contract import CALL, provided
+from sdtps_ref.properties.engine.budget import MEMORY
 from sdtps_ref.properties.engine.settings import Profile
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
 from sdtps_ref.properties.kit.naming import UnnamedTensor
 from sdtps_ref.properties.kit.outcomes import JUDGES_SIGNALS, Inconclusive, Unsupported, Violation, raised_by_judge
-from sdtps_ref.properties.kit.probe import Probe, SubjectError
+from sdtps_ref.properties.kit.probe import Probe, SubjectError, first_line
 from sdtps_ref.properties.signals.plot_data import printable
 from sdtps_ref.properties.targets.adapters import Adapted
 from sdtps_ref.properties.targets.target import loader
@@ -27,7 +29,8 @@ from sdtps_ref.properties.targets.target import loader
 class LawRun:
     """One law on one implementation: stored cases, the corners, then what hypothesis draws.
 
-    methods: those of the contract that are to be looked at, all that it has where None.
+    methods: those of the contract that are to be looked at, all that it has where None. memory_gib: what this process
+    may have. exhausted: that was asked for and more; it is not asked again.
     """
 
     def __init__(
@@ -36,7 +39,11 @@ class LawRun:
         implementation: Any,
         methods: Sequence[str] | None = None,
         watch: Callable[[Case], None] = lambda case: None,
+        *,
+        memory_gib: float | None = None,
     ):
+        self.memory_gib = memory_gib
+        self.exhausted = False
         self.law, self.implementation, self.watch = law, implementation, watch
         self.methods = provided(implementation) if methods is None else tuple(methods)
         self.executed, self.discarded, self.seconds_inside = 0, 0, 0.0
@@ -73,7 +80,7 @@ class LawRun:
             try:
                 self.once(case)
             except (Violation, SubjectError):
-                if not profile.shrink:
+                if self.exhausted or not profile.shrink:
                     return
                 break  # hypothesis may find it on a smaller case
         if self.law.domain.fixed:
@@ -124,6 +131,8 @@ class LawRun:
     def _judge(self, case: Case) -> None:
         if isinstance(self.implementation, Adapted):
             case = self.implementation.fitted(case)
+        if self.exhausted and self.fault:  # it would take its time, and the memory, once more
+            raise self.fault[0]
         self.watch(case)
         probe = Probe(self.implementation, case)
         probe.methods = self.methods
@@ -145,9 +154,7 @@ class LawRun:
                 self.discarded += 1
                 self.unsupported = f"not judged: {type(error).__name__} while it was watched"
                 return
-            self.executed += 1
-            self.fault = (SubjectError(error, f"judging {self.law.id}"), probe)
-            raise self.fault[0] from error
+            self._take(SubjectError(error, f"judging {self.law.id}"), probe)
         finally:
             self.findings |= {name: printable(found) for name, found in probe.findings.items()}
             self.evidence = probe.evidence | self.evidence  # the first corner's is the plainest to look at
@@ -156,7 +163,7 @@ class LawRun:
 
     def _take(self, signal: Exception, probe: Probe) -> None:
         """What a law raised to say what became of the case. Raises what is held against the implementation."""
-        if not raised_by_judge(signal, self.law.check):  # a law only touched what it was given
+        if signal.__traceback__ and not raised_by_judge(signal, self.law.check):  # a law only touched what it was given
             signal = SubjectError(signal, f"judging {self.law.id}")
         if isinstance(signal, Inconclusive):
             self.discarded += len(probe.case.examples)
@@ -164,6 +171,9 @@ class LawRun:
             self.discarded += 1
             self.unsupported = str(signal)
         else:
+            if self.memory_gib is not None and isinstance(signal, SubjectError) and _is_memory(signal.original):
+                self.exhausted = True
+                signal.args = (f"{MEMORY} ({self.memory_gib:g} GiB; --memory-limit)",)
             self.executed += 1
             self.fault = (signal, probe)
             raise signal
@@ -199,6 +209,12 @@ class LawRun:
             )
             return dataclasses.replace(result, status="error", reason=reason)
         return result
+
+
+def _is_memory(error: BaseException) -> bool:
+    said = first_line(error)
+    asked = "can't allocate memory" in said or "not enough memory" in said
+    return isinstance(error, MemoryError) or asked or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:

@@ -5,9 +5,11 @@ import io
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from sdtps_ref.properties.certificates.certificate import Failure
+from sdtps_ref.properties.engine.isolation.supervised import Supervised
 from sdtps_ref.properties.kit.rendering import REPRODUCED
 
 SECONDS = 60  # for one script; a failing case takes milliseconds, the rest is torch's import
@@ -16,7 +18,13 @@ SECONDS = 60  # for one script; a failing case takes milliseconds, the rest is t
 # its import of torch takes a hundred times as long as a script; each script has names of its own.
 RUNNER = """
 import contextlib, io, json, sys
-for script in json.load(sys.stdin):
+import torch
+scripts, gib = json.load(sys.stdin)
+if gib is not None and sys.platform == "linux":
+    import resource
+    used = [int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData:")][0]
+    resource.setrlimit(resource.RLIMIT_DATA, (used + int(gib * 2**30), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+for script in scripts:
     said, raised = io.StringIO(), ""
     try:
         with contextlib.redirect_stdout(said):
@@ -27,52 +35,69 @@ for script in json.load(sys.stdin):
 """
 
 
-def reproduced(failures: Sequence[Failure], implementation: object, *, has_target: bool) -> list[bool]:
+def reproduced(
+    failures: Sequence[Failure],
+    implementation: object,
+    *,
+    has_target: bool,
+    seconds: float | None = None,
+    memory_gib: float | None = None,
+) -> list[bool | None]:
     """Of each failure, whether its script prints that it is there, or raises again what the implementation raised.
 
     With a target the scripts run in an interpreter of their own; an implementation given as an object
     exists in this one only, so they run here. A script that takes its interpreter down showed nothing.
+    seconds: for all of them; those that were not run by then are None. memory_gib: more than torch needs.
     """
     if not failures:
         return []
     scripts = [failure.script for failure in failures]
-    outcomes: list[tuple[str, str]] = []
-    while has_target and len(outcomes) < len(scripts):
-        outcomes += _run_elsewhere(scripts[len(outcomes) :])
-        if len(outcomes) < len(scripts):  # the next one took the interpreter down, or hung
-            outcomes.append(("", ""))
     if not has_target:
-        outcomes = [_run_here(script, implementation) for script in scripts]
-    shown = [_shows(failure, *outcome) for failure, outcome in zip(failures, outcomes, strict=True)]
-    if has_target and len(scripts) > 1:
+        return [
+            _shows(failure, _run_here(script, implementation))
+            for failure, script in zip(failures, scripts, strict=True)
+        ]
+    until = None if seconds is None else time.monotonic() + seconds
+    outcomes: list[tuple[str, str]] = []
+    while len(outcomes) < len(scripts) and not _over(until):
+        outcomes += _run_elsewhere(scripts[len(outcomes) :], until, memory_gib)
+        if len(outcomes) < len(scripts) and not _over(until):  # the next one took the interpreter down, or hung
+            outcomes.append(("", ""))
+    shown: list[bool | None] = [_shows(*each) for each in zip(failures, outcomes)]  # noqa: B905
+    shown += [None] * (len(failures) - len(shown))
+    if len(scripts) > 1:
         # What one call leaves behind (a setting of torch, a cache) may hide what the next script would have shown.
-        shown = [was or _shows_alone(failure) for was, failure in zip(shown, failures, strict=True)]
+        for position, failure in enumerate(failures):
+            if shown[position] is False and not _over(until):
+                alone = _run_elsewhere([failure.script], until, memory_gib)
+                shown[position] = bool(alone) and _shows(failure, alone[0])
     return shown
 
 
-def _shows_alone(failure: Failure) -> bool:
-    outcomes = _run_elsewhere([failure.script])
-    return bool(outcomes) and _shows(failure, *outcomes[0])
+def _over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
 
 
-def _shows(failure: Failure, said: str, raised: str) -> bool:
+def _shows(failure: Failure, outcome: tuple[str, str]) -> bool:
+    said, raised = outcome
     if failure.raised:
         return raised == failure.raised
     return said.strip().endswith(f"\n{REPRODUCED}")
 
 
-def _run_elsewhere(scripts: list[str]) -> list[tuple[str, str]]:
-    command = [sys.executable, "-c", RUNNER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            printed, _ = process.communicate(json.dumps(scripts), timeout=SECONDS * len(scripts))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            printed, _ = process.communicate()
+def _run_elsewhere(scripts: list[str], until: float | None, memory_gib: float | None) -> list[tuple[str, str]]:
+    seconds = float(SECONDS * len(scripts))
+    seconds = seconds if until is None else max(0.1, min(seconds, until - time.monotonic()))
+    running = Supervised([sys.executable, "-c", RUNNER], subprocess.DEVNULL)
+    try:
+        given = json.dumps([scripts, memory_gib]).encode()
+        printed, _ = running.process.communicate(given, timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        printed = late.output or b""
+    finally:
+        running.close()
     outcomes = []
-    for line in printed.splitlines():
+    for line in printed.decode(errors="replace").splitlines():
         with contextlib.suppress(ValueError, TypeError):  # what an implementation prints past redirect_stdout
             said, raised = json.loads(line)
             outcomes.append((str(said), str(raised)))

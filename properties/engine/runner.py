@@ -13,14 +13,17 @@ from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.engine.at_work import unwritten
+from sdtps_ref.properties.engine.deciding import Deciding
+from sdtps_ref.properties.engine.deciding import told as told_of
 from sdtps_ref.properties.engine.law_run import LawRun
+from sdtps_ref.properties.engine.loaded_files import LoadedFiles
 from sdtps_ref.properties.engine.reproduce import reproduced
 from sdtps_ref.properties.engine.settings import RunSettings
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.global_state import preserve_functions
 from sdtps_ref.properties.kit.law import Law, all_laws
 from sdtps_ref.properties.targets.adapters import Adapted
-from sdtps_ref.properties.targets.target import describe
+from sdtps_ref.properties.targets.target import describe, source_of
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,18 @@ class ImplementationInfo:
 
     description: as on the certificate. exempt: laws that cannot be judged on it, with the reason. told: lines
     about how it was found, for the console. unwritten: by method that it has and that is no method yet, why.
+    base: the folder from which its files are named.
     """
 
     description: dict[str, Any]
     exempt: dict[str, str]
     told: Sequence[str] = ()
     unwritten: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+
+    def also_read(self, files: Mapping[str, str]) -> None:
+        """Note files that it was read from since."""
+        self.description["files"] = self.description["files"] | files
 
     @property
     def methods(self) -> list[str]:
@@ -43,10 +52,15 @@ class ImplementationInfo:
 
 
 class Runner(Protocol):
-    """One implementation where it can be tried. isolation: in words, for the certificate."""
+    """One implementation where it can be tried.
+
+    isolation: in words, for the certificate. meddling: what it did to the judge, after which nothing counts that is
+    measured on it.
+    """
 
     about: ImplementationInfo
     isolation: str
+    meddling: list[str]
 
     def tried(self, law: Law, per_call: int = 1, *, shared: Sequence[Case] = (), only: Case | None = None) -> LawResult:
         """Hold the implementation to one law. Never raises, whatever the implementation does.
@@ -56,17 +70,37 @@ class Runner(Protocol):
         tried first. only: the one case to try it on.
         """
 
-    def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
-        """Of each failure, whether its script shows it."""
+    def reproduced(self, failures: Sequence[Failure], seconds: float | None = None) -> list[bool | None]:
+        """Of each failure, whether its script shows it; None where it was not run within `seconds` for all of them."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
+    def close(self) -> list[str]:
+        """Give back what it holds. Returns lines about what was left there."""
+
+
+def distrusted(law: Law, meddling: Sequence[str]) -> LawResult:
+    """The result of a law at an implementation that meddled with the judge."""
+    return LawResult(law.id, law.level, "error", reason=f"what is measured here counts no longer: {meddling[0]}")
 
 
 class InProcessRunner:
     """In this process: what hangs, hangs here."""
 
-    def __init__(self, implementation: Any, settings: RunSettings, isolation: str = "none", told: Sequence[str] = ()):
+    def __init__(
+        self,
+        implementation: Any,
+        settings: RunSettings,
+        isolation: str = "none",
+        told: Sequence[str] = (),
+        *,
+        deciding: Deciding | None = None,
+        files: LoadedFiles | None = None,
+        memory_gib: float | None = None,
+    ):
+        self.deciding = deciding or Deciding()
+        if replaced := self.deciding.replaced():
+            raise InvalidInput.given(
+                f"code of which, once it was loaded, {told_of(replaced)}", "code that leaves it alone"
+            )
         given = provided(implementation)
         with _calm_torch(), preserve_functions("the implementation", set()):
             missing = unwritten(implementation, given)
@@ -78,12 +112,18 @@ class InProcessRunner:
                 f"an object with one or more of {', '.join(METHODS)}",
             )
         self.implementation, self.settings, self.isolation = implementation, settings, isolation
+        self.memory_gib = memory_gib
+        self.exhausted = False
+        self.meddling: list[str] = []
         exempt = implementation.exempt if isinstance(implementation, Adapted) else lambda law: ""
+        self.files = files or LoadedFiles()
+        read = self.files.described(source_of(implementation))
         self.about = ImplementationInfo(
-            describe(implementation, settings.target) | {"methods": list(self.methods)},
+            describe(implementation, settings.target) | read | {"methods": list(self.methods)},
             {law.id: why for law in all_laws().values() if (why := exempt(law))},
             (*told, *(f"{said}, so it counts as missing" for said in missing.values())),
             missing,
+            str(self.files.base or ""),
         )
 
     def tried(
@@ -99,7 +139,7 @@ class InProcessRunner:
         started = time.perf_counter()
         if only is not None:
             law = dataclasses.replace(law, domain=dataclasses.replace(law.domain, fixed=(only,)))
-        law_run = LawRun(law, self.implementation, self.methods, watch)
+        law_run = LawRun(law, self.implementation, self.methods, watch, memory_gib=self.memory_gib)
         notes, expected = law_run.notes, self.settings.expected.get(law.id)
         with _calm_torch(), preserve_functions("the implementation", notes, threads_too=law.budget == "eager"):
             known = expected.case if expected else None
@@ -111,16 +151,27 @@ class InProcessRunner:
                 known=known,
                 shared=shared,
             )
+            replaced = self.deciding.replaced()
             result = law_run.result(self.settings.profile, self.settings.target)
+        self.exhausted |= law_run.exhausted
+        self.about.also_read(self.files.files())
+        if replaced and not self.meddling:
+            self.meddling.append(told_of(replaced))
+        if self.meddling:
+            result = distrusted(law, self.meddling)
         return dataclasses.replace(result, notes=tuple(sorted(notes)), seconds=time.perf_counter() - started)
 
-    def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
+    def reproduced(self, failures: Sequence[Failure], seconds: float | None = None) -> list[bool | None]:
         """Of each failure, whether its script shows it."""
+        has_target = self.settings.target is not None
         with _calm_torch():
-            return reproduced(failures, self.implementation, has_target=self.settings.target is not None)
+            return reproduced(
+                failures, self.implementation, has_target=has_target, seconds=seconds, memory_gib=self.memory_gib
+            )
 
-    def close(self) -> None:
+    def close(self) -> list[str]:
         """Holds nothing."""
+        return []
 
 
 @contextlib.contextmanager

@@ -21,8 +21,9 @@ class Profile:
 
     minimum: examples that must have said something about a law before it counts as passed. budgets: laws
     that take their time from another one are skipped. seconds: after which a law is given up, many times
-    what the slowest one takes. explores: every run draws other cases, unless it is given a seed, and keeps
-    the failing ones in the folder EXAMPLES, unless it is given a database; otherwise every run draws the same.
+    what the slowest one takes. whole: seconds after which what is left of a run is not run any more. explores: every
+    run draws other cases, unless it is given a seed, and keeps the failing ones in the folder EXAMPLES, unless it is
+    given a database; otherwise every run draws the same.
     """
 
     name: str
@@ -32,12 +33,14 @@ class Profile:
     shrink: bool = True
     budgets: tuple[CostClass, ...] = ("eager",)
     explores: bool = False
+    whole: float | None = None
 
 
 PROFILES = {
     p.name: p
     for p in (
-        Profile("quick", 12, 10),
+        # A minute at most, with the start, the scripts and the end of what hangs.
+        Profile("quick", 12, 10, seconds=20, whole=45),
         Profile("ci", 100, 60, seconds=300, budgets=ALL_BUDGETS),
         Profile("deep", 1000, 500, seconds=3000, budgets=ALL_BUDGETS, explores=True),
     )

@@ -1,6 +1,5 @@
 """A target names an implementation: an attribute of a file or module, a module of published classes, an entry point."""
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from sdtps_ref.properties.targets.discovery import offered
 from sdtps_ref.properties.targets.from_call import FromCall, from_example, from_file
 from sdtps_ref.properties.targets.loading import ACCEPTED, REFERENCE, TargetError, attribute_of, load_module
 
-__all__ = ["ACCEPTED", "REFERENCE", "Target", "TargetError", "describe", "load", "loader", "resolve"]
+__all__ = ["ACCEPTED", "REFERENCE", "Target", "TargetError", "describe", "load", "loader", "resolve", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -79,19 +78,23 @@ def loader(target: str | None) -> str:
 
 
 def describe(implementation: Any, target: str | None) -> dict[str, Any]:
-    """Name, target, the sha256 of the file that the implementation was read from; what an adapter did, if one did."""
+    """Name and target; what an adapter did, if one did."""
     name = getattr(implementation, "name", None)
-    module = sys.modules.get(type(implementation).__module__)
     adapted = isinstance(implementation, (Adapted, FromCall))
-    path = Path((implementation.source if adapted else getattr(module, "__file__", None)) or "")
-    source = path.read_bytes() if path.is_file() else b""
     return {
         "name": name if isinstance(name, str) else type(implementation).__name__,
         "target": target,
-        "sha256": hashlib.sha256(source).hexdigest() if source else None,
         "adapters": list(implementation.found) if adapted else [],
         "notes": list(implementation.notes) if adapted else [],
     }
+
+
+def source_of(implementation: Any) -> Path | None:
+    """The file that the implementation was read from; None where it was read from none."""
+    module = sys.modules.get(type(implementation).__module__)
+    adapted = isinstance(implementation, (Adapted, FromCall))
+    place = implementation.source if adapted else getattr(module, "__file__", None)
+    return Path(place) if place and Path(place).is_file() else None
 
 
 def _parted(target: str) -> tuple[str, str]:

@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pickle
 import queue
 import re
+import secrets
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,18 +18,22 @@ from typing import Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
+from sdtps_ref.properties.engine.budget import HUNG, MEMORY, Budget
 from sdtps_ref.properties.engine.isolation.launch import Launched
+from sdtps_ref.properties.engine.isolation.pipe import READY
 from sdtps_ref.properties.engine.isolation.subject import Subject
 from sdtps_ref.properties.engine.isolation.worker import Load, Reproduce, Try
 from sdtps_ref.properties.engine.reproduce import reproduced
-from sdtps_ref.properties.engine.runner import ImplementationInfo
-from sdtps_ref.properties.engine.settings import Limits, RunSettings
+from sdtps_ref.properties.engine.runner import ImplementationInfo, distrusted
+from sdtps_ref.properties.engine.settings import PROFILES, Limits, RunSettings
 from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.case_json import stored_case
 from sdtps_ref.properties.kit.law import Law
 
-GRACE = 10.0  # seconds that a child may take to end itself after its time is up, before it is killed
+GRACE = 5.0  # seconds that a child may take to end itself after its time is up, before it is killed
 STARTING = 120.0  # seconds to import torch and the laws
 FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
+LONGEST = 1_000_000  # bytes of a case
 OURS = Path(__file__).resolve().parents[2]
 
 
@@ -44,73 +49,119 @@ class Lost(Exception):
     """The child ended, or was ended, in the middle of an order; the message says how."""
 
 
+class Forged(Exception):
+    """Something was written to the certifier that is no answer of its child; the message says what."""
+
+
 class SubprocessRunner:
     """One implementation in a process of its own. Raises Refused where it cannot be loaded there.
 
-    launched: a process that is started already.
+    launched: a process that is started already. budget: of the run that this is for.
     """
 
     isolation = "child process"
 
-    def __init__(self, subject: Subject, settings: RunSettings, limits: Limits, launched: Launched | None = None):
+    def __init__(
+        self,
+        subject: Subject,
+        settings: RunSettings,
+        limits: Limits,
+        launched: Launched | None = None,
+        budget: Budget | None = None,
+    ):
         # The examples stay here: what they are shared by is none of the implementation's business.
         self.subject, self.settings, self.limits = subject, dataclasses.replace(settings, examples=None), limits
         self.launched: Launched | None = None
+        self.scripted = True
+        self.budget = budget or Budget()
+        self.meddling: list[str] = []
+        self.left = 0
         try:
             self.about = self._start(launched)
-        except Lost as how:
-            self.close()
+        except (Lost, Forged) as how:
+            self._end()
             raise Refused(f"loading it, {how}") from None
 
     def tried(self, law: Law, per_call: int = 1, *, shared: Sequence[Case] = (), only: Case | None = None) -> LawResult:
         """Hold the implementation to one law; where that takes the process down, say what happened."""
-        started, case = time.perf_counter(), None
+        if self.meddling:
+            return distrusted(law, self.meddling)
+        started = time.perf_counter()
         try:
-            self._order(Try(law.id, per_call, tuple(shared), only))
-            while "trying" in (answer := self._answer(self.limits.seconds)):
-                case = answer["trying"]
+            answer = self._answered(Try(law.id, per_call, self._seconds(law), tuple(shared), only))
+            self.meddling += answer["meddling"]
+            self.about.also_read(answer["files"])
+            if answer["spent"] or self.meddling:
+                self._end()  # what it keeps must not be held against the next law
+            return LawResult.from_json(answer["result"])
         except (Lost, Refused) as how:
-            said = self._said()
-            self.close()
+            said, case = self._said(), self._case()
+            self._end()
             result = LawResult(law.id, law.level, "error", reason=str(how), seconds=time.perf_counter() - started)
-            return result if case is None else _with_failure(result, Case.from_json(case), said)
-        if answer["spent"]:
-            self.close()  # what it keeps must not be held against the next law
-        return LawResult.from_json(answer["result"])
+            return result if case is None else _with_failure(result, case, said)
+        except (Forged, KeyError, TypeError, ValueError, AttributeError) as what:
+            self._end()
+            self.meddling.append(str(what) if isinstance(what, Forged) else "an answer of its process is none")
+            return distrusted(law, self.meddling)
 
-    def reproduced(self, failures: Sequence[Failure]) -> list[bool]:
+    def reproduced(self, failures: Sequence[Failure], seconds: float | None = None) -> list[bool | None]:
         """Of each failure, whether its script shows it, run in the child."""
-        if not failures or self.settings.target is not None:
-            return reproduced(failures, None, has_target=True)  # in an interpreter of their own
+        if not failures:
+            return []
+        if self.settings.target is not None:  # in an interpreter of their own
+            return reproduced(failures, None, has_target=True, seconds=seconds, memory_gib=self.limits.memory_gib)
         try:
-            self._order(Reproduce(tuple(failures)))
-            return self._answer(self.limits.seconds)["reproduced"]
-        except (Lost, Refused):
-            self.close()
-            return [False] * len(failures)
+            shown = self._answered(Reproduce(tuple(failures), seconds or self.limits.seconds))["reproduced"]
+            if len(shown) == len(failures):
+                return [None if each is None else bool(each) for each in shown]
+        except (Lost, Refused, Forged, KeyError, TypeError):
+            self._end()
+        return [False] * len(failures)
 
-    def close(self) -> None:
-        """End the process, and all that it started."""
+    def close(self) -> list[str]:
+        """End the process, and all that it started. Returns a line where it left processes running."""
+        self._end()
+        left, self.left = self.left, 0
+        if not left:
+            return []
+        return [f"left {left} process{'es' * (left > 1)} running, which {'were' if left > 1 else 'was'} ended"]
+
+    def _end(self) -> None:
         if self.launched is not None:
             self.launched.close()
+            self.left += self.launched.left
         self.launched = None
 
+    def _seconds(self, law: Law) -> float | None:
+        """For one law: where it takes its time from another budget, as much as the profile that has it would give."""
+        usual = self.limits.seconds
+        if usual is not None and law.budget != "eager":
+            usual = max(usual, PROFILES["ci"].seconds)
+        return self.budget.within(usual)
+
     def _start(self, launched: Launched | None = None) -> ImplementationInfo:
-        self.launched = launched or Launched()
+        self.launched = launched or Launched(self.scripted)
+        self.scripted = self.launched.scripted
         self.answers: queue.Queue[bytes | None] = queue.Queue()
         threading.Thread(target=_read, args=(self.launched.process.stdout, self.answers), daemon=True).start()
-        self._send(Load(self.subject, self.settings, self.limits))
-        answer = self._answer(None if self.limits.seconds is None else STARTING + self.limits.seconds)
+        limits = dataclasses.replace(self.limits, seconds=self.budget.within(self.limits.seconds))
+        self._send(Load(self.subject, self.settings, limits))
+        answer = self._answer(limits.seconds, STARTING)
         if "refused" in answer:
-            self.close()
+            self._end()
             raise Refused(answer["refused"], answer["traceback"])
         return ImplementationInfo(**answer["about"])
 
-    def _order(self, order: Any) -> None:
-        """Give an order, to a fresh child where the last one was lost. Raises Lost or Refused."""
+    def _answered(self, order: Try | Reproduce) -> dict[str, Any]:
+        """Give an order, to a fresh child where the last one was lost. Raises Lost, Refused or Forged."""
         if self.launched is None:
+            started = time.monotonic()
             self._start()
+            self.budget.spent += time.monotonic() - started
+        if not self.answers.empty() and (line := self.answers.get()) is not None:
+            raise Forged(_wrote(line))
         self._send(order)
+        return self._answer(order.seconds)
 
     def _send(self, order: Any) -> None:
         assert self.launched is not None
@@ -120,35 +171,57 @@ class SubprocessRunner:
             pickle.dump(order, pipe)
             pipe.flush()
         except OSError:
-            raise Lost(self._ending()) from None
+            raise Lost(self._ending(None)) from None
 
-    def _answer(self, seconds: float | None) -> dict[str, Any]:
-        """The next answer, for which the child has `seconds`. Raises Lost."""
+    def _answer(self, seconds: float | None, besides: float = 0.0) -> dict[str, Any]:
+        """The answer to the last order, for which the child has `seconds`, in two steps (see `pipe`).
+
+        besides: seconds that are not the implementation's.
+        """
+        if (line := self._line(None if seconds is None else seconds + besides, seconds)) != READY:
+            raise Forged(_wrote(line))
+        word = secrets.token_hex(16)
+        self._send(word)
+        line = self._line(None if seconds is None else 0.0, seconds)
+        try:
+            answer = json.loads(line)
+            if not secrets.compare_digest(answer["word"], word):
+                raise Forged(_wrote(line))
+            return dict(answer["answer"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Forged(_wrote(line)) from None
+
+    def _line(self, seconds: float | None, whole: float | None) -> bytes:
         try:
             line = self.answers.get(timeout=None if seconds is None else seconds + GRACE)
         except queue.Empty:
-            raise Lost(f"it did not finish within {self.limits.seconds:g} s, nor end when told to") from None
+            raise Lost(f"it {HUNG} {whole or 0:.3g} s, nor end when told to") from None
         if line is None:
-            raise Lost(self._ending())
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Lost(f"it wrote {line[:40]!r} where only the certifier's child writes")
-        return answer
+            raise Lost(self._ending(whole))
+        return line
 
-    def _ending(self) -> str:
-        """How the process ended, and where, as far as its last words tell."""
-        assert self.launched is not None
+    def _case(self) -> Case | None:
+        """The case that it was at, as far as it told."""
+        if self.launched is None:
+            return None
+        self.launched.trying.seek(0)
         try:
-            status = self.launched.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
+            return stored_case(json.loads(self.launched.trying.readline(LONGEST)))
+        except (ValueError, TypeError, RecursionError):
+            return None
+
+    def _ending(self, seconds: float | None) -> str:
+        """How the process ended, and where, as far as its last words tell. seconds: that it had."""
+        assert self.launched is not None
+        status = self.launched.ended(GRACE)
+        if status is None:
             return "it closed the pipe to the certifier"
         said = self._said()
         where = _place(said)
         if said.startswith("Timeout (") or "\nTimeout (" in said:
-            return f"it did not finish within {self.limits.seconds:g} s{where}"
+            return f"it {HUNG} {seconds or 0:.3g} s{where}"
+        if status == 1 and "MemoryError" in said:
+            return f"{MEMORY} ({self.limits.memory_gib:g} GiB; --memory-limit)"
         if status < 0:
             return f"the process died of {signal.Signals(-status).name}{where}"
         return f"the process ended with exit status {status}{where}"
@@ -156,8 +229,13 @@ class SubprocessRunner:
     def _said(self) -> str:
         if self.launched is None:
             return ""
-        self.launched.log.seek(0)
-        return self.launched.log.read().decode(errors="replace")[-4000:]
+        end = self.launched.log.seek(0, os.SEEK_END)
+        self.launched.log.seek(max(0, end - 4000))
+        return self.launched.log.read(4000).decode(errors="replace")
+
+
+def _wrote(line: bytes) -> str:
+    return f"the implementation wrote {line[:40]!r} where only the certifier's child writes"
 
 
 def _read(pipe: Any, answers: "queue.Queue[bytes | None]") -> None:

@@ -3,12 +3,10 @@
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from typing import IO
+
+from sdtps_ref.properties.engine.isolation.supervised import Supervised
 
 # The parent's path, so that a child finds what the parent found, however that was started.
 PROGRAM = """
@@ -18,8 +16,7 @@ importlib.import_module(sys.argv[2]).main()
 """
 
 
-@dataclass
-class Launched:
+class Launched(Supervised):
     """A process that waits for its first order.
 
     Attributes:
@@ -27,30 +24,20 @@ class Launched:
             which can be watched.
         module: What runs there: its `main`.
         log: What it writes to stderr.
+        trying: Where it says which case it is at; it is given the descriptor as its last argument, and no verdict
+            rests on what is there.
     """
 
-    scripted: bool = True
-    module: str = "sdtps_ref.properties.engine.isolation.worker"
-    log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
-
-    def __post_init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(sys.path), self.module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env=os.environ if self.scripted else {**os.environ, "PYTORCH_JIT": "0"},
-            start_new_session=True,  # Ctrl-C is for the certifier, which then ends this one
-        )
+    def __init__(self, scripted: bool = True, module: str = "sdtps_ref.properties.engine.isolation.worker") -> None:
+        self.scripted, self.module = scripted, module
+        self.log, self.trying = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        place = self.trying.fileno()
+        program = [sys.executable, "-c", PROGRAM, json.dumps(sys.path), module, str(place)]
+        super().__init__(program, self.log, (place,), None if scripted else {**os.environ, "PYTORCH_JIT": "0"})
 
     def close(self) -> None:
         """End it, and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.log):
+        super().close()
+        for file in (self.log, self.trying):
             with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+                file.close()

@@ -9,19 +9,22 @@ import dataclasses
 import faulthandler
 import json
 import os
-import pickle
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
+from sdtps_ref.properties.engine.budget import MEMORY
+from sdtps_ref.properties.engine.deciding import Deciding
+from sdtps_ref.properties.engine.isolation import pipe
 from sdtps_ref.properties.engine.isolation.subject import Subject
+from sdtps_ref.properties.engine.loaded_files import LoadedFiles
 from sdtps_ref.properties.engine.runner import InProcessRunner
 from sdtps_ref.properties.engine.settings import Limits, RunSettings
 from sdtps_ref.properties.kit.case import Case
@@ -33,19 +36,22 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Try:
-    """An order: hold the implementation to this law. shared: cases to be tried first; only: the one case to try."""
+    """An order: hold the implementation to this law, within `seconds`. shared: cases to be tried first; only: the one
+    case to try."""
 
     law: str
     per_call: int
+    seconds: float | None = None
     shared: tuple[Case, ...] = ()
     only: Case | None = None
 
 
 @dataclass(frozen=True)
 class Reproduce:
-    """An order: run these failures' scripts."""
+    """An order: run these failures' scripts, within `seconds`."""
 
     failures: tuple[Failure, ...]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,55 +64,80 @@ class Load:
 
 
 def main() -> None:
-    """Do as ordered until there are no more orders. Ends the process, whatever threads were left in it."""
-    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)  # an implementation that asks a question gets no answer
+    """Do as ordered until there are no more orders. Ends the process, whatever threads were left in it.
+
+    Its last argument is the descriptor of a file for what is being tried, which is read if this process is lost.
+    """
+    trying = int(sys.argv[-1])
+    pipe.take_over()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-
     with tempfile.TemporaryFile() as printed:
         os.dup2(printed.fileno(), 1)
-        _serve(orders, answers, printed)
+        _serve(trying, printed)
     os._exit(0)
 
 
-def _serve(orders: IO[bytes], answers: IO[str], printed: IO[bytes]) -> None:
-    def answer(**content: Any) -> None:
-        answers.write(json.dumps(content) + "\n")
-        answers.flush()
-
-    load: Load = pickle.load(orders)
+def _serve(trying: int, printed: IO[bytes]) -> None:
+    load: Load = pipe.received()
+    deciding, files = Deciding(), LoadedFiles()
     before = limit_memory(load.limits.memory_gib)
     with _within(load.limits.seconds):
-        runner = _loaded(load, answer)
-    while runner is not None:
+        loaded = _loaded(load, deciding, files)
+    if isinstance(loaded, dict):
+        pipe.answer(**loaded)
+        return
+    pipe.answer(about=dataclasses.asdict(loaded.about))
+    while True:
         try:
-            order = pickle.load(orders)
+            order = pipe.received()
         except EOFError:
-            break
-        with _within(load.limits.seconds):
+            return
+        with _within(order.seconds):
             if isinstance(order, Reproduce):
-                answer(reproduced=runner.reproduced(order.failures))
-                continue
-            result = _tried(runner, order, lambda case: answer(trying=case.to_json()))
-        result = dataclasses.replace(result, notes=(*result.notes, *_what_was_printed(printed)))
-        answer(result=result.to_json(), spent=memory_in_use() - before > (load.limits.memory_gib or 1e9) * GIB / 2)
+                answer: dict[str, Any] = {"reproduced": loaded.reproduced(order.failures, order.seconds)}
+            else:
+                answer = _judged(loaded, order, trying, printed)
+                answer["spent"] |= memory_in_use() - before > (load.limits.memory_gib or 1e9) * GIB / 2
+        pipe.answer(**answer)
 
 
-def _loaded(load: Load, answer: Callable[..., None]) -> InProcessRunner | None:
+def _loaded(load: Load, deciding: Deciding, files: LoadedFiles) -> InProcessRunner | dict[str, Any]:
+    """The implementation where it can be tried, or an answer that says why it cannot."""
     try:
         found = load.subject.found()
-        runner = InProcessRunner(found.implementation, load.settings, told=found.told)
+        return InProcessRunner(
+            found.implementation,
+            load.settings,
+            told=found.told,
+            deciding=deciding,
+            files=files,
+            memory_gib=load.limits.memory_gib,
+        )
     except BaseException as error:
         said = str(error) if isinstance(error, SDTPSError) else f"{type(error).__name__}: {first_line(error)}"
-        answer(refused=said, traceback="".join(traceback.format_exception(error)))
-        return None
-    answer(about=dataclasses.asdict(runner.about))
-    return runner
+        if isinstance(error, MemoryError) or "can't allocate memory" in said:
+            said = f"{MEMORY} ({load.limits.memory_gib:g} GiB; --memory-limit)"
+        return {"refused": said, "traceback": "".join(traceback.format_exception(error))}
 
 
-def _tried(runner: InProcessRunner, order: Try, watch: Callable[[Any], None]) -> LawResult:
+def _judged(runner: InProcessRunner, order: Try, trying: int, printed: IO[bytes]) -> dict[str, Any]:
+    """What became of the law, and whether this process is of no more use."""
+    result = _tried(runner, order, trying)
+    result = dataclasses.replace(result, notes=(*result.notes, *_what_was_printed(printed)))
+    return {
+        "result": result.to_json(),
+        "spent": runner.exhausted,
+        "meddling": runner.meddling,
+        "files": runner.files.files(),
+    }
+
+
+def _tried(runner: InProcessRunner, order: Try, trying: int) -> LawResult:
+    def watch(case: Case) -> None:
+        os.pwrite(trying, json.dumps(case.to_json()).encode() + b"\n", 0)
+
+    os.ftruncate(trying, 0)
     law = all_laws()[order.law]
     try:
         return runner.tried(law, order.per_call, watch, shared=order.shared, only=order.only)

@@ -150,4 +150,5 @@ def _settings(options: SimpleNamespace) -> tuple[RunSettings, Limits]:
     )
     seconds = profile.seconds if options.time_limit is None else options.time_limit
     memory = usual_memory(options.device) if options.memory_limit is None else options.memory_limit
-    return settings, Limits(seconds, memory)
+    loading = max(filter(None, (profile.whole, profile.seconds))) if options.time_limit is None else None
+    return settings, Limits(seconds, memory, loading)

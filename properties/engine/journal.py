@@ -34,7 +34,7 @@ class Journal:
 
     def __init__(self, path: Path, header: dict[str, Any], base: Path | None = None):
         self.path, self.header, self.base = path, header, base or Path()
-        self.files: dict[str, str] = dict(header["implementation"].get("files", {}))
+        self.files: dict[str, str] = dict(header.get("implementation", {}).get("files", {}))
 
     def begin(self) -> None:
         """Start it anew. Raises JournalError where the file cannot be written."""

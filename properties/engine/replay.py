@@ -64,7 +64,7 @@ def replay(
     place = place_of(certificate, target)
     _expect_device(failure.case.device)
     profile = PROFILES.get(certificate.environment["profile"], PROFILES["quick"])
-    with found(RunSettings(profile, target=place), seconds=seconds, in_process=in_process) as runner:
+    with found(RunSettings(profile, target=place), seconds=seconds, in_process=in_process, trial=False) as runner:
         result = runner.tried(all_laws()[law_id], only=failure.case)
         note = changed(certificate, runner)
     if result.status != "passed" and result.failure is None:

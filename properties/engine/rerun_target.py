@@ -26,10 +26,12 @@ def place_of(certificate: Certificate, target: str | None = None) -> str:
 
 
 @contextmanager
-def found(settings: RunSettings, *, seconds: float | None = None, in_process: bool = False) -> Iterator[Runner]:
+def found(
+    settings: RunSettings, *, seconds: float | None = None, in_process: bool = False, trial: bool = True
+) -> Iterator[Runner]:
     """What `settings.target` names, in a process of its own, or in this one.
 
-    seconds: for loading it and for a law, the profile's where None. Raises SDTPSError where it cannot be loaded.
+    seconds: for loading it and for a law, the profile's where None. trial: see `SubprocessRunner`. Raises SDTPSError where it cannot be loaded.
     """
     assert settings.target is not None
     limits = Limits(settings.profile.seconds if seconds is None else seconds, usual_memory(settings.device))
@@ -37,7 +39,7 @@ def found(settings: RunSettings, *, seconds: float | None = None, in_process: bo
         loaded = targets.resolve(settings.target)
         yield InProcessRunner(loaded.implementation, settings, "none, as asked", loaded.told)
         return
-    with closing(SubprocessRunner(Named(settings.target), settings, limits)) as child:
+    with closing(SubprocessRunner(Named(settings.target), settings, limits, trial=trial)) as child:
         yield child
 
 

@@ -95,6 +95,7 @@ class InProcessRunner:
         deciding: Deciding | None = None,
         files: LoadedFiles | None = None,
         memory_gib: float | None = None,
+        trial: bool = True,
     ):
         self.deciding = deciding or Deciding()
         if replaced := self.deciding.replaced():
@@ -103,7 +104,7 @@ class InProcessRunner:
             )
         given = provided(implementation)
         with _calm_torch(), preserve_functions("the implementation", set()):
-            missing = unwritten(implementation, given)
+            missing = unwritten(implementation, given) if trial else {}
         self.methods = tuple(method for method in given if method not in missing)
         if not self.methods:
             lacking = "; ".join(missing.values()) or "it has none of the contract's methods"

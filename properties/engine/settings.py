@@ -80,11 +80,18 @@ class RunSettings:
 class Limits:
     """What an implementation may use in a process of its own; None for no limit.
 
-    seconds: a law, and for loading it. memory_gib: more than the process needs for itself.
+    seconds: a law. memory_gib: more than the process needs for itself. loading: seconds for loading it, as many as a
+    law has where None.
     """
 
     seconds: float | None
     memory_gib: float | None = None
+    loading: float | None = None
+
+    @property
+    def to_load(self) -> float | None:
+        """Seconds for loading it."""
+        return self.seconds if self.loading is None else self.loading
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

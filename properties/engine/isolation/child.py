@@ -56,7 +56,8 @@ class Forged(Exception):
 class SubprocessRunner:
     """One implementation in a process of its own. Raises Refused where it cannot be loaded there.
 
-    launched: a process that is started already. budget: of the run that this is for.
+    launched: a process that is started already. budget: of the run that this is for. trial: whether its
+    factories are called once, to see which of them are written.
     """
 
     isolation = "child process"
@@ -68,11 +69,12 @@ class SubprocessRunner:
         limits: Limits,
         launched: Launched | None = None,
         budget: Budget | None = None,
+        trial: bool = True,
     ):
         # The examples stay here: what they are shared by is none of the implementation's business.
         self.subject, self.settings, self.limits = subject, dataclasses.replace(settings, examples=None), limits
         self.launched: Launched | None = None
-        self.scripted = True
+        self.scripted, self.trial = True, trial
         self.budget = budget or Budget()
         self.meddling: list[str] = []
         self.left = 0
@@ -144,9 +146,9 @@ class SubprocessRunner:
         self.scripted = self.launched.scripted
         self.answers: queue.Queue[bytes | None] = queue.Queue()
         threading.Thread(target=_read, args=(self.launched.process.stdout, self.answers), daemon=True).start()
-        limits = dataclasses.replace(self.limits, seconds=self.budget.within(self.limits.seconds))
-        self._send(Load(self.subject, self.settings, limits))
-        answer = self._answer(limits.seconds, STARTING)
+        seconds = self.budget.within(self.limits.to_load)
+        self._send(Load(self.subject, self.settings, self.limits, seconds, self.trial))
+        answer = self._answer(seconds, STARTING)
         if "refused" in answer:
             self._end()
             raise Refused(answer["refused"], answer["traceback"])

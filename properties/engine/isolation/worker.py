@@ -56,11 +56,16 @@ class Reproduce:
 
 @dataclass(frozen=True)
 class Load:
-    """The first order: what is tried, with which settings."""
+    """The first order: what is tried, with which settings, to be loaded within `seconds`.
+
+    trial: whether its factories are called once, to see which of them are written.
+    """
 
     subject: Subject
     settings: RunSettings
     limits: Limits
+    seconds: float | None
+    trial: bool
 
 
 def main() -> None:
@@ -82,7 +87,7 @@ def _serve(trying: int, printed: IO[bytes]) -> None:
     load: Load = pipe.received()
     deciding, files = Deciding(), LoadedFiles()
     before = limit_memory(load.limits.memory_gib)
-    with _within(load.limits.seconds):
+    with _within(load.seconds):
         loaded = _loaded(load, deciding, files)
     if isinstance(loaded, dict):
         pipe.answer(**loaded)
@@ -113,6 +118,7 @@ def _loaded(load: Load, deciding: Deciding, files: LoadedFiles) -> InProcessRunn
             deciding=deciding,
             files=files,
             memory_gib=load.limits.memory_gib,
+            trial=load.trial,
         )
     except BaseException as error:
         said = str(error) if isinstance(error, SDTPSError) else f"{type(error).__name__}: {first_line(error)}"

@@ -70,9 +70,7 @@ def _joined(shards: Sequence[Certificate]) -> Certificate:
     for shard in shards:
         read = shard.implementation["files"]
         if changed := [path for path in read if files.get(path, read[path]) != read[path]]:
-            raise CannotJoin(
-                f"of {name}, {changed[0]} is another file in one shard than in another; accepted: one state"
-            )
+            raise CannotJoin(f"of {name}, {changed[0]} is not the same file in every shard; accepted: one state")
         files |= read
     order = [law_id for law_id in all_laws() if law_id in results]
     order += [law_id for law_id in results if law_id not in order]

@@ -93,9 +93,15 @@ class SubprocessRunner:
             answer = self._answered(Try(law.id, per_call, self._seconds(law), tuple(shared), only))
             self.meddling += answer["meddling"]
             self.about.also_read(answer["files"])
-            if answer["spent"] or self.meddling:
+            if self.meddling:
+                self._end()
+                return distrusted(law, self.meddling)
+            result = LawResult.from_json(answer["result"])
+            if (result.id, result.level) != (law.id, law.level):
+                raise Forged(f"{law.id} was asked for, and {result.id} was answered")
+            if answer["spent"]:
                 self._end()  # what it keeps must not be held against the next law
-            return LawResult.from_json(answer["result"])
+            return result
         except (Lost, Refused) as how:
             said, case = self._said(), self._case()
             self._end()

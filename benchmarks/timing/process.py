@@ -49,7 +49,7 @@ def in_fresh_process(function: str, order: Any, announce: Announce = lambda news
             if kind == "raised":
                 raise ProcessFailed(str(content))
             announce(content)
-        raise ProcessFailed(f"a measuring process ended with status {launched.process.wait()} and no result")
+        raise ProcessFailed(f"a measuring process ended with status {launched.ended(10)} and no result")
     except BrokenPipeError:
         raise ProcessFailed("a measuring process ended before it was told what to do") from None
     finally:

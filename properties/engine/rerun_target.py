@@ -31,7 +31,8 @@ def found(
 ) -> Iterator[Runner]:
     """What `settings.target` names, in a process of its own, or in this one.
 
-    seconds: for loading it and for a law, the profile's where None. trial: see `SubprocessRunner`. Raises SDTPSError where it cannot be loaded.
+    seconds: for loading it and for a law, the profile's where None. trial: see `SubprocessRunner`. Raises SDTPSError
+    where it cannot be loaded.
     """
     assert settings.target is not None
     limits = Limits(settings.profile.seconds if seconds is None else seconds, usual_memory(settings.device))

@@ -130,7 +130,7 @@ def _user_lines() -> tuple[tuple[int, SourceLine], ...]:
         if name == ENTRY:
             break
         if _is_theirs(name):
-            lines.append((id(frame), SourceLine(name, frame.f_lineno)))
+            lines.append((hash((id(frame), frame.f_code)), SourceLine(name, frame.f_lineno)))
         frame = frame.f_back
     return tuple(lines)
 

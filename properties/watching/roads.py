@@ -209,7 +209,7 @@ def where_pooled_without(reading: Reading, site: Site) -> SourceLine | None:
     held = {frame for frame, _ in site.decision_call.stack}
     pools = [
         call
-        for number in reversed(graph.descendants(picked[0].number))
+        for number in graph.descendants(picked[0].number)
         if (call := calls[number]).name in POOLS
         and not graph.depends(number, site.decision_call.number)
         and call.tensors[0].requires_grad

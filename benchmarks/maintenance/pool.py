@@ -13,6 +13,7 @@ from sdtps_ref.benchmarks.timing.environment import environment
 from sdtps_ref.benchmarks.timing.process import ProcessFailed
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.output_files import replace_text
 
 Pool = list[list[Measured]]  # by process, then by cell
 
@@ -70,9 +71,7 @@ def _terms(plan: Plan, jobs: int) -> dict[str, Any]:
 
 def _write(file: Path, terms: dict[str, Any], measured: list[Measured]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part")
-    unfinished.write_text(json.dumps({"terms": terms, "cells": [seen.to_json() for seen in measured]}))
-    unfinished.replace(file)
+    replace_text(file, json.dumps({"terms": terms, "cells": [seen.to_json() for seen in measured]}))
 
 
 def _read(file: Path, here: dict[str, Any], cells: tuple[Cell, ...]) -> list[Measured]:

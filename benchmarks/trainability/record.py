@@ -10,6 +10,7 @@ from typing import Any
 
 from sdtps_ref import InvalidInput
 from sdtps_ref.benchmarks.trainability.training import MASKS, OPTIMISERS, Step, ToyMask
+from sdtps_ref.output_files import replace_text
 
 FORMAT = 1
 STRIDE = 10  # steps whose mean is one point of a curve
@@ -98,7 +99,7 @@ def write(record: Record, path: Path) -> None:
         for run in record.runs
     ]
     content = {"format": FORMAT, "steps": record.steps, "environment": record.environment, "runs": runs}
-    path.write_text(json.dumps(_rounded(content)) + "\n")
+    replace_text(path, json.dumps(_rounded(content)) + "\n")
 
 
 def read(path: Path) -> Record:

@@ -8,7 +8,7 @@ from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.certificates import schema
 from sdtps_ref.properties.certificates.certificate import SCHEMA_VERSION, Certificate, digest
 from sdtps_ref.properties.certificates.consistency import contradiction
-from sdtps_ref.properties.certificates.visible import visible
+from sdtps_ref.visible import visible
 
 LARGEST = 20_000_000  # bytes; a certificate has about 40,000
 LONGEST = 20  # digits of a whole number; the largest ones are seeds

@@ -1,24 +1,13 @@
-"""What a subject calls itself or says when it raises, made safe to write down: nothing invisible is left in it."""
+"""A certificate made safe to show: whatever the subject called itself or said is text that can be seen."""
 
-import unicodedata
 from typing import Any
 
 from sdtps_ref.properties.certificates.certificate import Certificate
+from sdtps_ref.visible import visible, visible_lines
 
-KEPT = "\n\t"
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (right to left, zero width), surrogates, private, unassigned
+__all__ = ["visible", "with_all_visible"]
 
-
-def visible(text: str) -> str:
-    """The text with every character that cannot be seen, or that no file can hold, written as its escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character in KEPT or unicodedata.category(character) not in UNSEEN
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+IN_LINES = ("script", "traceback")  # what has lines of its own; all else is on one
 
 
 def with_all_visible(certificate: Certificate) -> Certificate:
@@ -26,9 +15,9 @@ def with_all_visible(certificate: Certificate) -> Certificate:
     return Certificate.from_json(_each(certificate.to_json()))
 
 
-def _each(value: Any) -> Any:
+def _each(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
-        return visible(value)
+        return visible_lines(value) if name in IN_LINES else visible(value)
     if isinstance(value, dict):
-        return {visible(name): _each(part) for name, part in value.items()}
-    return [_each(part) for part in value] if isinstance(value, list | tuple) else value
+        return {visible(key): _each(part, key) for key, part in value.items()}
+    return [_each(part, name) for part in value] if isinstance(value, list | tuple) else value

@@ -23,6 +23,7 @@ from sdtps_ref.properties.engine.runner import InProcessRunner, Runner
 from sdtps_ref.properties.engine.settings import Limits, RunSettings
 from sdtps_ref.properties.reports.console import law_line
 from sdtps_ref.properties.targets import target as targets
+from sdtps_ref.visible import visible
 
 
 def certified(
@@ -35,7 +36,7 @@ def certified(
     budget = Budget(settings.profile.whole if launched and options.time_limit is None and not settings.laws else None)
     with _runners(settings, limits, launched, budget) as runners:
         for line in () if options.quiet else runners[0].about.told:
-            console.print(Text(line, style="dim"), soft_wrap=True)
+            console.print(Text(visible(line), style="dim"), soft_wrap=True)
         header = {
             "implementation": runners[0].about.description,
             "environment": environment(settings, runners[0].isolation),
@@ -52,7 +53,7 @@ def certified(
                 console.print(law_line(result), soft_wrap=True)
 
         if so_far:
-            console.print(f"{len(so_far)} laws are judged already, in {journal.path}", style="dim")
+            console.print(f"{len(so_far)} laws are judged already, in {visible(str(journal.path))}", style="dim")
         with if_interrupted("`--resume` goes on from here") if kept else contextlib.nullcontext():
             return certificate_of(runners, settings, so_far=so_far, budget=budget, announce=announce)
 
@@ -63,7 +64,7 @@ def _begun(journal: Journal, options: SimpleNamespace, console: Console) -> bool
     except JournalError as error:
         if options.journal is not None:
             raise
-        console.print(Text(f"{error}; this run cannot be resumed", style="dim"), soft_wrap=True)
+        console.print(Text(f"{visible(str(error))}; this run cannot be resumed", style="dim"), soft_wrap=True)
         return False
     return True
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
-from sdtps_ref.properties.certificates.visible import visible
+from sdtps_ref.properties.certificates.visible import visible, with_all_visible
 from sdtps_ref.properties.kit.case import CLASSES
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reports.first_screen import print_first_screen
@@ -24,7 +24,7 @@ def law_line(result: LawResult) -> Text:
     style = "yellow" if result.warns else STYLES[result.status]
     line = Text(f"{status:8}", style=style) + Text(f" {result.id:45}", style="default")
     if result.status in ("skipped", "blocked"):
-        return line + Text(f" {result.reason}", style="dim")
+        return line + Text(f" {visible(result.reason)}", style="dim")
     return line + Text(f" {result.examples:5} examples {result.seconds:6.2f} s", style="dim")
 
 
@@ -32,6 +32,7 @@ def print_summary(
     console: Console, certificate: Certificate, *, verbose: bool = False, written: Sequence[str] = ()
 ) -> None:
     """The last screen; before it, where `verbose`, each failure with its case, remedy, script and traceback."""
+    certificate = with_all_visible(certificate)
     if verbose:
         console.print(ledger(certificate), style="dim", soft_wrap=True)
         for result in certificate.laws:
@@ -46,7 +47,7 @@ def quiet_line(certificate: Certificate) -> Text:
     cause = certificate.causes[0] if certificate.causes else None
     at = f" at {cause.where}" if cause and cause.where else ""
     why = f"; {visible(cause.sentence)}{visible(at)}" if cause else ""
-    return Text(f"{visible(verdict_words(certificate))}{trains}{why}".replace("\n", " "))
+    return Text(f"{visible(verdict_words(certificate))}{trains}{why}")
 
 
 def ledger(certificate: Certificate) -> str:
@@ -82,7 +83,8 @@ def _print_failure(console: Console, result: LawResult) -> None:
             console.print(Text(f"  remedy: {' '.join(law.sections['Remedy'].split())}"))
         _print_script(console, result.failure)
     if result.failure.traceback:
-        console.print(Text(result.failure.traceback.rstrip()), soft_wrap=True)
+        for line in result.failure.traceback.rstrip().splitlines():
+            console.print(Text(f"  | {line}"), soft_wrap=True)  # where a line of it begins, a log might take orders
 
 
 def _print_script(console: Console, failure: Failure) -> None:

@@ -2,9 +2,12 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from sdtps_ref.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,17 +28,24 @@ def say_error(name: str, line: str) -> None:
 
 def one_line(text: str) -> str:
     """The text on one line, each character that cannot be seen written as its escape."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in " ".join(text.split())
-    )
+    return visible(" ".join(text.split()), 4000)
 
 
 def results_console() -> "Console":
-    """Where results are printed. A reader that goes away raises BrokenPipeError there, and not SystemExit(1)."""
+    """Where results are printed. A reader that goes away raises BrokenPipeError there, and not SystemExit(1).
+
+    No escape sequence gets out but its own.
+    """
     from rich.console import Console
+    from rich.segment import Segment
 
     class ResultsConsole(Console):
         def on_broken_pipe(self) -> Any:
             raise
+
+        def render(self, *given: Any, **named: Any) -> Iterator[Segment]:
+            for segment in super().render(*given, **named):
+                text, style, control = segment
+                yield segment if control or text.isprintable() else Segment(visible_lines(text), style)
 
     return ResultsConsole(highlight=False, markup=False)

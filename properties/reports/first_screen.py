@@ -36,8 +36,8 @@ def first_screen(certificate: Certificate, written: Sequence[str] = ()) -> list[
 def _verdict(certificate: Certificate) -> Iterator[Text]:
     words = verdict_words(certificate)
     style = {"certified": "bold green", "refused": "bold red", "error": "bold red"}[certificate.verdict]
-    if certificate.expected_failures:
-        style = "bold yellow"
+    if certificate.expected_failures or (certificate.verdict == "certified" and not certificate.level):
+        style = "yellow"
     if certificate.verdict == "error":
         yield from (Text(line, style=style) for line in _wrapped(visible(words), 3))
         return

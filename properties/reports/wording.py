@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+from sdtps_ref.properties.certificates.level import NOT_RUN
 from sdtps_ref.properties.kit.law import all_laws
 
 # good, bad, warn, off: the classes of page.css
@@ -15,6 +16,13 @@ TONES = {
     "blocked": "warn",
     "xfailed": "off",
     "skipped": "off",
+}
+# What each of the contract's methods shows; of names joined by `|` one suffices.
+PARTS = {
+    "selector": "the selection and its D",
+    "aggregator": "the pooling and its mask",
+    "pipeline": "whether D reaches the pooling",
+    "model|multimodal": "the model",
 }
 MEANINGS = {
     "xfailed": "failed, as was expected",
@@ -32,8 +40,9 @@ def verdict_words(certificate: Certificate) -> str:
     """CERTIFIED with its level, REFUSED with the laws, or that nothing was measured."""
     if certificate.verdict == "certified":
         asked_for, shard = certificate.environment["laws"], certificate.environment["shard"]
-        nothing = "in part: no decision that carries a gradient was seen"
-        level = f"level {certificate.level}" if certificate.level else nothing
+        level = f"level {certificate.level}{left_out(certificate)}"
+        if certificate.is_whole and not certificate.level:
+            return _in_part(certificate)
         if asked_for != "all":
             level = f"in part: by {', '.join(asked_for)} alone"
         elif shard:
@@ -41,12 +50,35 @@ def verdict_words(certificate: Certificate) -> str:
         if certificate.expected_failures and not certificate.level:
             level += f", with {len(certificate.expected_failures)} expected to fail"
         return f"CERTIFIED, {level}"
+    if meddling := certificate.implementation.get("meddling"):
+        return f"REFUSED: {meddling[0]}"
     if certificate.verdict == "refused":
         return f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}"
+    late = [result for result in certificate.laws if result.reason.startswith(NOT_RUN)]
+    if late and any(result.status == "passed" for result in certificate.laws):
+        return f"NOT FINISHED, {len(late)} of {len(certificate.laws)} laws {late[0].reason}"
     roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
     reasons = {r.failure.message if r.failure else r.reason for r in roots}
     nothing = "PASSED" if any(r.status == "xfailed" for r in certificate.laws) else "MEASURED"
     return f"NOTHING {nothing}: {'; '.join(sorted(reasons))}"
+
+
+def left_out(certificate: Certificate) -> str:
+    """What a certificate of all laws says nothing about, as the end of its headline."""
+    seen = set(certificate.measured)
+    parts = [] if "call" in seen else [words for one, words in PARTS.items() if not seen & set(one.split("|"))]
+    blocked = sum(result.status == "blocked" for result in certificate.laws)
+    said = f"; not looked at: {', '.join(parts)}" if parts else ""
+    return said + (f"; {blocked} of {len(certificate.laws)} laws never judged" if blocked else "")
+
+
+def _in_part(certificate: Certificate) -> str:
+    if "call" in certificate.implementation["methods"] and "call" not in certificate.measured:
+        return "certified in part: no decision that carries a gradient was seen"
+    passed = sum(result.status == "passed" for result in certificate.laws)
+    expected = len(certificate.expected_failures)
+    besides = f", with {expected} expected to fail" if expected else ""
+    return f"certified in part, by {passed} of {len(certificate.laws)} laws{besides}{left_out(certificate)}"
 
 
 def why(result: LawResult) -> str:

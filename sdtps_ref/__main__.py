@@ -32,7 +32,7 @@ COMMANDS = {
     ),
     "golden check": ("sdtps_ref.golden.commands:check", "hold an implementation to the vectors"),
     "golden diff": ("sdtps_ref.golden.commands:diff", "tell what changed between two sets of vectors"),
-    "bench": ("sdtps_ref.benchmarks.commands:bench", "time implementations against the limit of this machine"),
+    "bench": ("sdtps_ref.benchmarks.bench.cli:bench", "time implementations against the limit of this machine"),
     "bench record": (
         "sdtps_ref.benchmarks.history.cli:record",
         "time a certified pipeline against a frozen baseline, and append the ratios to a history",
@@ -43,14 +43,20 @@ COMMANDS = {
         "train a toy task with no D, the 1e10 mask and the log mask, under Adam and SGD",
     ),
     "gate": (
-        "sdtps_ref.benchmarks.commands:gate",
+        "sdtps_ref.benchmarks.gate.cli:compare",
         "did it get slower: two revisions, folders or targets against each other",
+    ),
+    "gate compare": ("sdtps_ref.benchmarks.gate.cli:compare", "the same as plain `sdtps gate`"),
+    "gate counts": (
+        "sdtps_ref.benchmarks.gate.cli:counts",
+        "count operators, kernels, bytes and memory, and compare them with a stored file",
     ),
 }
 
 # Options that served this repository alone, and what replaced them.
 MOVED = {
     ("gate", "--calibrate"): "in a checkout, python -m sdtps_ref.benchmarks.maintenance.calibration",
+    ("gate", "--clockless"): "sdtps gate counts TARGET",
     ("gate", "--rehearse"): "in a checkout, python -m sdtps_ref.benchmarks.maintenance.rehearsal",
     ("merge", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.compatibility",
     ("selftest", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.kill_matrix",

@@ -1,9 +1,8 @@
 """`sdtps bench`: how fast, against what the machine could do."""
 
-import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -21,69 +20,63 @@ from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.workloads.sizes import ACCEPTED, sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES, STAGES
+from sdtps_ref.command_line.command import argument, command, option
+from sdtps_ref.command_line.messages import results_console
+from sdtps_ref.command_line.run import if_interrupted
+from sdtps_ref.command_line.types import FILE, Choice, whole
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.output_paths import check_writable
 
 LEAST_WIDTH = 140  # columns of a file or pipe, which has no width of its own
 
 
-def bench(arguments: list[str]) -> int:
+@command()
+@argument("targets", nargs=-1, metavar="TARGET", description="what `sdtps certify` takes; the reference is timed too")
+@option("--stage", multiple=True, type=Choice(STAGES), help="only this one (default: all)")
+@option("--mode", multiple=True, type=Choice(MODES), help="only this one (default: all)")
+@option("--size", multiple=True, metavar="SIZE", help=f"everyday (the default), published, {ACCEPTED}")
+@option("--dtype", multiple=True, type=Choice(DTYPES), help="(default: float32)")
+@option(
+    "--device",
+    default="auto",
+    metavar="DEVICE",
+    help="cpu, cuda or cuda:1 (default: the CPU, and a GPU if there is one)",
+)
+@option("--compile", is_flag=True, help="also time each one compiled by torch.compile; takes minutes")
+@option("--no-reference", is_flag=True, help="time the targets alone")
+@option("--threads", type=whole(1), metavar="N", help="CPU threads (default: torch's setting, 1 here)")
+@option("--samples", type=whole(3), default=20, metavar="N", help="samples per measurement (default: 20)")
+@option("--json", type=FILE, metavar="FILE", help="write all measurements to FILE")
+@option("--html", type=FILE, metavar="FILE", help="write a self-contained page with plots to FILE")
+def bench(**given: Any) -> int:
     """Time certified implementations, and compare each time with the limit of this machine.
 
-    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run. See also `sdtps bench record` and
-    `sdtps bench history` of past runs, and `sdtps bench trainability` of masks.
+    Exit 0 all were timed, 1 something was refused or beat the limit, 2 could not run.
     """
-    options = _parser().parse_args(arguments)
-    console = Console(highlight=False, markup=False)
+    options = SimpleNamespace(**given)
+    console = results_console()
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
     plan = _plan(options)
-    for option, file in (("--json", options.json), ("--html", options.html)):
-        check_writable(f"{option} {file}", file)
+    for name, file in (("--json", options.json), ("--html", options.html)):
+        check_writable(f"{name} {file}", file)
     for library in ("matplotlib", "jinja2") if options.html else ():
         require(library, "--html", extra="bench")  # before an hour of measuring
-    done, machines = _measured(plan, console)
+    with if_interrupted("no file was written"):
+        done, machines = _measured(plan, console)
     written = record(done, machines)
     if options.json is not None:
-        options.json.write_text(json.dumps(written, indent=1) + "\n")
+        replace_text(options.json, json.dumps(written, indent=1) + "\n")
     if options.html is not None:
-        options.html.write_text(page(done, written), encoding="utf-8")
+        replace_text(options.html, page(done, written))
     for file in filter(None, (options.json, options.html)):
         console.print(f"wrote {file}", soft_wrap=True)
     return int(any(row.refusal or row.error for row in done))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sdtps bench", description=bench.__doc__)
-    parser.add_argument(
-        "targets", nargs="*", metavar="TARGET", help="what `sdtps certify` takes; the reference is timed too"
-    )
-    parser.add_argument("--stage", action="append", choices=STAGES, help="only this one (default: all)")
-    parser.add_argument("--mode", action="append", choices=MODES, help="only this one (default: all)")
-    parser.add_argument(
-        "--size", action="append", metavar="SIZE", help=f"everyday (the default), published, {ACCEPTED}"
-    )
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="(default: float32)")
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda or cuda:1 (default: the CPU, and a GPU if there is one)"
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="also time each one compiled by torch.compile; takes minutes"
-    )
-    parser.add_argument("--no-reference", action="store_true", help="time the targets alone")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: torch's setting, 1 here)")
-    parser.add_argument("--samples", type=int, default=20, metavar="N", help="samples per measurement (default: 20)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page with plots to FILE")
-    return parser
-
-
-def _plan(options: argparse.Namespace) -> Plan:
-    for name, least in (("samples", 3), ("threads", 1)):
-        given = getattr(options, name)
-        if given is not None and given < least:
-            raise InvalidInput.given(f"--{name} {given}", f"{least} or more")
+def _plan(options: SimpleNamespace) -> Plan:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     sizes = [size for name in options.size or ["everyday"] for size in sizes_named(name)]
@@ -98,7 +91,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _subjects(options: argparse.Namespace) -> tuple[Subject, ...]:
+def _subjects(options: SimpleNamespace) -> tuple[Subject, ...]:
     if options.no_reference and not options.targets:
         raise InvalidInput.given("--no-reference without a target", "a target to be timed")
     own = [] if options.no_reference else [subject for subject in bundled().values() if not subject.compiled]

@@ -12,6 +12,7 @@ import torch
 
 from sdtps_ref.benchmarks.gate.op_counts import Counted
 from sdtps_ref.errors import InvalidInput, SDTPSError
+from sdtps_ref.output_files import replace_text
 
 COMPARED = ("operators", "kernels", "bytes", "peak_bytes")
 
@@ -47,7 +48,7 @@ def updated(stored: dict[str, Any], target: str, cells: Mapping[str, Counted]) -
 
 def write(path: Path, stored: dict[str, Any]) -> None:
     """Sorted, so that a change shows as one line."""
-    path.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
 def owed(stored: dict[str, Any], target: str, names: list[str]) -> dict[str, dict[str, Any]]:

@@ -1,9 +1,9 @@
 """`sdtps bench record` appends to a history; `sdtps bench history` shows it, and where it changed."""
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -20,40 +20,51 @@ from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import from_target
 from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
-from sdtps_ref.errors import InvalidInput
-from sdtps_ref.inputs import check_count
+from sdtps_ref.command_line.command import argument, command, option
+from sdtps_ref.command_line.messages import complain, results_console
+from sdtps_ref.command_line.run import if_interrupted
+from sdtps_ref.command_line.types import FILE, Choice, above, whole
 from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.output_paths import check_writable
 from sdtps_ref.properties.reports.page import render
 from sdtps_ref.properties.targets.target import REFERENCE
 
+SECONDS = above(0, "a number above 0")
 LEGEND = (
     "Ratio: time over that of a frozen plain pipeline, timed in turns with it; above 1 is slower than that.",
     "A change is marked where the level moved and stayed; it is a hint for a person and fails nothing.",
 )
 
 
-def record(arguments: list[str]) -> int:
+@command()
+@argument("target", required=False, default=REFERENCE, metavar="TARGET", description="as for certify")
+@option("--history", type=FILE, required=True, metavar="FILE", help="JSON lines; made if need be")
+@option("--size", default="everyday", metavar="NAME", help="as for bench (default: everyday)")
+@option("--mode", multiple=True, type=Choice(MODES), help="(default: forward and forward+backward)")
+@option("--dtype", type=Choice(DTYPES), default="float32", help="(default: float32)")
+@option("--device", default="cpu", metavar="DEVICE", help="where it runs (default: cpu)")
+@option("--processes", type=whole(1), default=3, metavar="N", help="processes per timing (default: 3)")
+@option("--seconds", type=SECONDS, default=2.0, metavar="S", help="a timing in a process (default: 2)")
+@option("--revision", metavar="TEXT", help="what is timed (default: this folder's git revision)")
+def record(**given: Any) -> int:
     """Time a certified pipeline against a frozen yardstick, and append the ratios to a history.
 
     Exit 0 recorded, 1 refused, for a wrong answer has no speed, 2 could not run.
     """
-    options = _record_options(arguments)
+    options = SimpleNamespace(**given)
     check_writable(f"--history {options.history}", options.history)
-    check_count("processes", options.processes)
-    if not 0 < options.seconds < float("inf"):
-        raise InvalidInput.given(f"seconds={options.seconds}", "a number above 0")
     check_device(options.device)
     sizes = sizes_named(options.size)
     if refusal := _refusal(options, sizes):
-        print(f"sdtps bench record: {refusal}", file=sys.stderr)
+        complain(refusal)
         return 1
     cells = [
         Cell("pipeline", size, mode, options.dtype, options.device)
         for size in sizes
         for mode in options.mode or ("forward", "forward+backward")
     ]
-    with bar() as progress:
+    with if_interrupted("nothing was recorded"), bar() as progress:
         task = progress.add_task("timing", total=len(cells) * options.processes)
         timings = in_processes(
             options.target, cells, options.processes, options.seconds, lambda: progress.advance(task)
@@ -63,32 +74,30 @@ def record(arguments: list[str]) -> int:
         histories.record_of(options.target, cell, timing, revision) for cell, timing in zip(cells, timings, strict=True)
     ]
     histories.append(options.history, records)
-    console = Console(highlight=False, markup=False)
+    console = results_console()
     for made in records:
         console.print(f"{made.key.size}, {made.key.mode}: {_timed(made)}", soft_wrap=True)
     console.print(f"{len(records)} records of {revision} appended to {options.history}", soft_wrap=True)
     return 0
 
 
-def history(arguments: list[str]) -> int:
+@command()
+@argument("file", type=FILE, metavar="FILE", description="what `sdtps bench record` appended to")
+@option("--html", type=FILE, metavar="PAGE", help="write the plots there, as one page")
+def history(file: Path, html: Path | None) -> int:
     """Show how the ratio to the yardstick went over the revisions, and mark where it changed.
 
     Exit 0 whatever is found, 2 if the file cannot be read: a history informs, it blocks nothing.
     """
-    summary, _, exits = (history.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="sdtps bench history", description=summary, epilog=exits.strip())
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `sdtps bench record` appended to")
-    parser.add_argument("--html", type=Path, metavar="PAGE", help="write the plots there, as one page")
-    options = parser.parse_args(arguments)
-    check_writable(f"--html {options.html}", options.html)
+    check_writable(f"--html {html}", html)
     require("ruptures", "sdtps bench history", extra="bench")
-    for library in ("matplotlib", "jinja2") if options.html else ():
+    for library in ("matplotlib", "jinja2") if html else ():
         require(library, "--html", extra="bench")
-    series, broken = histories.read(options.file)
+    series, broken = histories.read(file)
     found = {key: changes([entry.timing.ratio for entry in records]) for key, records in series.items()}
-    _print(Console(highlight=False, markup=False), series, found, broken)
-    if options.html is not None:
-        options.html.write_text(_page(options.file, series, found, broken), encoding="utf-8")
+    _print(results_console(), series, found, broken)
+    if html is not None:
+        replace_text(html, _page(file, series, found, broken))
     return 0
 
 
@@ -102,22 +111,7 @@ def told(change: Change, records: Sequence[Record]) -> str:
     )
 
 
-def _record_options(arguments: list[str]) -> argparse.Namespace:
-    summary, _, exits = (record.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="sdtps bench record", description=summary, epilog=exits.strip())
-    parser.add_argument("target", nargs="?", default=REFERENCE, metavar="TARGET", help="as for certify")
-    parser.add_argument("--history", type=Path, required=True, metavar="FILE", help="JSON lines; made if need be")
-    parser.add_argument("--size", default="everyday", metavar="NAME", help="as for bench (default: everyday)")
-    parser.add_argument("--mode", action="append", choices=MODES, help="(default: forward and forward+backward)")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="(default: float32)")
-    parser.add_argument("--device", default="cpu", help="where it runs (default: cpu)")
-    parser.add_argument("--processes", type=int, default=3, metavar="N", help="fresh ones to ask (default: 3)")
-    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="a timing in a process (default: 2)")
-    parser.add_argument("--revision", metavar="TEXT", help="what is timed (default: this folder's git revision)")
-    return parser.parse_args(arguments)
-
-
-def _refusal(options: argparse.Namespace, sizes: Sequence[Size]) -> str:
+def _refusal(options: SimpleNamespace, sizes: Sequence[Size]) -> str:
     admissions, subject = Admissions(), from_target(options.target)
     for size in sizes:
         if why := admissions.refusal(subject, "pipeline", size, options.dtype, options.device):

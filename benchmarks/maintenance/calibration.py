@@ -1,9 +1,9 @@
 """How often the gate is wrong: `python -m sdtps_ref.benchmarks.maintenance.calibration --runs 140`, for hours."""
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,44 +12,39 @@ from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 import sdtps_ref
 from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, operands
 from sdtps_ref.benchmarks.gate.measuring.plan import Plan
-from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, check_positive, options_given
+from sdtps_ref.benchmarks.gate.options import cell_options, measuring_options, options_given
 from sdtps_ref.benchmarks.gate.rule.verdict import COUNTS
 from sdtps_ref.benchmarks.maintenance import error_rates
 from sdtps_ref.benchmarks.maintenance.pool import measured_pool
 from sdtps_ref.benchmarks.progress import bar
 from sdtps_ref.benchmarks.timing.environment import environment, in_words
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command, option
+from sdtps_ref.command_line.messages import results_console
+from sdtps_ref.command_line.run import exit_status
+from sdtps_ref.command_line.types import FILE, whole
 from sdtps_ref.properties.maintenance import generated_block
 
 HOUSE = Path(sdtps_ref.__file__).resolve().parent.parent  # of the suite that is running
 CALIBRATED = replace(GateOptions(), stages=("pipeline",), seconds=1.25)
 
 
-def main(arguments: list[str]) -> int:
+@command(name="calibration")
+@argument("base", required=False, metavar="BASE", description="as `sdtps gate` takes it (default: this package)")
+@cell_options
+@measuring_options
+@option("--runs", type=whole(1), default=10, metavar="N", help="runs of a calibration, 8 processes each (default: 10)")
+@option("--jobs", type=whole(1), default=1, metavar="N", help="calibration processes run in parallel (default: 1)")
+@option("--pool", type=FILE, metavar="FOLDER", help="keep what was measured there, and go on from it")
+@option("--readme", type=FILE, metavar="FILE", help="renew the figures in FILE")
+def calibration(base: str | None, runs: int, jobs: int, pool: Path | None, readme: Path | None, **options: Any) -> int:
     """How often the gate is wrong, of BASE slowed by known parts. Exit 0, or 2 if it could not run."""
-    parser = argparse.ArgumentParser(prog="calibration", description=main.__doc__)
-    parser.add_argument("base", nargs="?", metavar="BASE", help="as `sdtps gate` takes it (default: this package)")
-    add_cells(parser)
-    add_measuring(parser)
-    parser.add_argument("--runs", type=int, default=10, metavar="N", help="of a calibration, 8 processes each")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="of its processes side by side (default: 1)")
-    parser.add_argument("--pool", type=Path, metavar="FOLDER", help="keep what was measured there, and go on from it")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the figures in FILE")
-    options = parser.parse_args(arguments)
-    try:
-        check_positive(options, runs="1 or more", jobs="1 or more")
-        return run_calibration(
-            options.base,
-            options.runs,
-            options_given(options, CALIBRATED),
-            jobs=options.jobs,
-            kept=options.pool,
-            readme=options.readme,
-            console=Console(highlight=False, markup=False),
-        )
-    except SDTPSError as error:
-        print(f"calibration: {error}", file=sys.stderr)
-        return 2
+    asked = options_given(options, CALIBRATED)
+    return run_calibration(base, runs, asked, jobs=jobs, kept=pool, readme=readme, console=results_console())
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command. Returns the exit status."""
+    return exit_status(calibration, arguments)
 
 
 def run_calibration(

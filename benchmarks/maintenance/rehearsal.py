@@ -1,38 +1,40 @@
 """The gate on planted revisions: `python -m sdtps_ref.benchmarks.maintenance.rehearsal 10 --repository .`."""
 
-import argparse
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sdtps_ref.benchmarks.gate.comparison import GateOptions, cells_of, compared, operands
 from sdtps_ref.benchmarks.gate.measuring.plan import Plan
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
-from sdtps_ref.benchmarks.gate.options import add_cells, add_measuring, check_positive, options_given
+from sdtps_ref.benchmarks.gate.options import cell_options, measuring_options, options_given
 from sdtps_ref.benchmarks.gate.rule.verdict import NOT_SLOWER, SLOWER, overall
 from sdtps_ref.benchmarks.maintenance import planted_revisions
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command
+from sdtps_ref.command_line.messages import results_console
+from sdtps_ref.command_line.run import exit_status
+from sdtps_ref.command_line.types import whole
 
 REHEARSED = replace(GateOptions(), stages=("pipeline",), modes=("forward+backward",))
 
 
-def main(arguments: list[str]) -> int:
+@command(name="rehearsal")
+@argument("times", type=whole(1), metavar="N", description="how often each")
+@cell_options
+@measuring_options
+def rehearsal(times: int, **options: Any) -> int:
     """A no-op and a planted 5 % slowdown as revisions of a clone, N times each. Exit 0 if all are told right, else 1; 2
     if it could not run."""
-    parser = argparse.ArgumentParser(prog="rehearsal", description=(main.__doc__ or "").replace("%", "%%"))
-    parser.add_argument("times", type=int, metavar="N", help="of each")
-    add_cells(parser)
-    add_measuring(parser)
-    options = parser.parse_args(arguments)
-    try:
-        check_positive(options, times="1 or more")
-        return run_rehearsal(options.times, options_given(options, REHEARSED), Console(highlight=False, markup=False))
-    except SDTPSError as error:
-        print(f"rehearsal: {error}", file=sys.stderr)
-        return 2
+    return run_rehearsal(times, options_given(options, REHEARSED), results_console())
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command. Returns the exit status."""
+    return exit_status(rehearsal, arguments)
 
 
 def run_rehearsal(times: int, asked: GateOptions, console: Console) -> int:

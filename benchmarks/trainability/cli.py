@@ -1,6 +1,5 @@
 """`sdtps bench trainability`: the toy task under every mask and optimiser, as a table and a plot."""
 
-import argparse
 import math
 from pathlib import Path
 
@@ -14,8 +13,12 @@ from sdtps_ref.benchmarks.trainability import record as records
 from sdtps_ref.benchmarks.trainability.plot import svg
 from sdtps_ref.benchmarks.trainability.record import Record, Run, gain, kept_of, median
 from sdtps_ref.benchmarks.trainability.training import MASKS, OPTIMISERS, train
-from sdtps_ref.inputs import check_count
+from sdtps_ref.command_line.command import command, option
+from sdtps_ref.command_line.messages import results_console
+from sdtps_ref.command_line.run import if_interrupted
+from sdtps_ref.command_line.types import FILE, whole
 from sdtps_ref.optional_libraries import require
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.output_paths import check_writable
 
 COLUMNS = ("optimiser", "mask", "loss", "lowest, highest", "kept", "gradient at score")
@@ -26,40 +29,32 @@ LEGEND = (
 )
 
 
-def trainability(arguments: list[str]) -> int:
+@command()
+@option("--seeds", type=whole(1), default=8, metavar="N", help="runs of each kind (default: 8)")
+@option("--steps", type=whole(1), default=400, metavar="N", help="steps a run (default: 400)")
+@option("--from", "stored", type=FILE, metavar="FILE", help="show what --json wrote, and train nothing")
+@option("--json", type=FILE, metavar="FILE", help="write ends and curves to FILE")
+@option("--svg", "plot", type=FILE, metavar="FILE", help="write the plot to FILE")
+def trainability(seeds: int, steps: int, stored: Path | None, json: Path | None, plot: Path | None) -> int:
     """Train a toy task with no D, the 1e10 mask and the log mask, under Adam and SGD; about two minutes on a CPU.
 
     Exit 0 whatever was learnt, 2 could not run.
     """
-    options = _options(arguments)
-    for option, path in (("--json", options.json), ("--svg", options.svg)):
-        check_writable(f"{option} {path}", path)
-    if options.svg:
+    for name, path in (("--json", json), ("--svg", plot)):
+        check_writable(f"{name} {path}", path)
+    if plot is not None:
         require("matplotlib", "--svg", extra="bench")  # before the work, not after it
-    record = records.read(options.stored) if options.stored else _trained(options.seeds, options.steps)
-    _print(Console(highlight=False, markup=False), record)
-    if options.json is not None:
-        records.write(record, options.json)
-    if options.svg is not None:
-        options.svg.write_text(svg(record), encoding="utf-8")
+    with if_interrupted("no file was written"):
+        record = records.read(stored) if stored else _trained(seeds, steps)
+    _print(results_console(), record)
+    if json is not None:
+        records.write(record, json)
+    if plot is not None:
+        replace_text(plot, svg(record))
     return 0
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    summary, _, exits = (trainability.__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="sdtps bench trainability", description=summary, epilog=exits.strip())
-    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="runs of each kind (default: 8)")
-    parser.add_argument("--steps", type=int, default=400, metavar="N", help="steps a run (default: 400)")
-    stored = "show what --json wrote, and train nothing"
-    parser.add_argument("--from", dest="stored", type=Path, metavar="FILE", help=stored)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write ends and curves to FILE")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write the plot to FILE")
-    return parser.parse_args(arguments)
-
-
 def _trained(seeds: int, steps: int) -> Record:
-    check_count("seeds", seeds)
-    check_count("steps", steps)
     runs: list[Run] = []
     with bar(TimeRemainingColumn()) as progress:
         task = progress.add_task("training", total=seeds * steps * len(OPTIMISERS) * len(MASKS))

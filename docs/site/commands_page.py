@@ -38,7 +38,7 @@ def _printed(arguments: list[str]) -> str:
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = COLUMNS  # where lines are broken
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
             main(arguments)
     finally:
         os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before)

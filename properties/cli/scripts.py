@@ -6,6 +6,7 @@ import contextlib
 import re
 from pathlib import Path
 
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.properties.certificates.certificate import Certificate
 
 FOLDER = Path(".sdtps") / "scripts"
@@ -23,6 +24,6 @@ def write_scripts(certificate: Certificate) -> list[str]:
         for old in folder.glob("*.py"):
             old.unlink()
         for law_id, script in scripts.items():
-            (folder / f"{law_id}.py").write_text(script, encoding="utf-8")
+            replace_text(folder / f"{law_id}.py", script)
         return [f"{folder} ({len(scripts)} script{'s' * (len(scripts) > 1)})"]
     return []

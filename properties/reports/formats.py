@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdtps_ref.command_line.command import option
+from sdtps_ref.command_line.command import option, together
 from sdtps_ref.command_line.types import FILE
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.optional_libraries import require
@@ -41,16 +41,13 @@ FORMATS = {
 
 def format_options(*, but: tuple[str, ...] = (), heading: str = "Options") -> Callable[[Any], Any]:
     """One option a format, each with the file to write; `but` those."""
-
-    def add(function: Any) -> Any:
-        for name, known in reversed(FORMATS.items()):
-            if name not in but:
-                function = option(f"--{name}", type=FILE, metavar="FILE", heading=heading, help=f"write {known.what}")(
-                    function
-                )
-        return function
-
-    return add
+    return together(
+        *(
+            option(f"--{name}", type=FILE, metavar="FILE", heading=heading, help=f"write {known.what}")
+            for name, known in FORMATS.items()
+            if name not in but
+        )
+    )
 
 
 def asked_for(options: Mapping[str, Any]) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sdtps_ref.output_files import replace_text
 from sdtps_ref.properties.tracing.plain import plain_fields
 from sdtps_ref.properties.tracing.screen import screen
 from sdtps_ref.properties.tracing.seen import StepSeen
@@ -34,10 +35,10 @@ class Seen(StepSeen):
 
     def json(self, path: str | Path) -> None:
         """Write all of it to a file."""
-        Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        replace_text(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     def html(self, path: str | Path) -> None:
         """Write the page: ladder, soft masks, lines, cause and remedy in one file. Needs the extra `report`."""
         from sdtps_ref.properties.tracing.page import page  # jinja2 is of an extra
 
-        Path(path).write_text(page(self), encoding="utf-8")
+        replace_text(Path(path), page(self))

@@ -90,6 +90,17 @@ def argument(*declaration: str, **attributes: Any) -> Callable[[Any], Any]:
     return click.argument(*declaration, cls=Argument, **attributes)
 
 
+def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options or arguments as one decorator, shown in this order."""
+
+    def add(function: Any) -> Any:
+        for each in reversed(decorators):
+            function = each(function)
+        return function
+
+    return add
+
+
 def unknown(kind: str, given: str, known: Any, ctx: click.Context | None) -> click.UsageError:
     """What to raise for a name that is not among those that are known."""
     from sdtps_ref.errors import InvalidInput

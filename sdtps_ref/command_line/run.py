@@ -8,13 +8,13 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import click
 
 from sdtps_ref.command_line.messages import say_error
-from sdtps_ref.command_line.table import CommandTable, complete, context_of
+from sdtps_ref.command_line.table import CommandTable, complete
 from sdtps_ref.command_line.usage import usage_line
 from sdtps_ref.errors import SDTPSError
 
@@ -35,17 +35,17 @@ def if_interrupted(advice: str) -> Iterator[None]:
         raise
 
 
-def exit_status(table: CommandTable, arguments: list[str]) -> int:
-    """Run what the arguments ask for; every error is told here."""
-    name = "sdtps"
+def exit_status(root: click.Command, arguments: list[str]) -> int:
+    """Run what the arguments ask `sdtps`, or a command of its own, for; every error is told here."""
+    name = root.name or "sdtps"
     verbose = "--verbose" in arguments
     context: click.Context | None = None
-    if not arguments:
-        print(table.get_help(click.Context(table, info_name=name, **table.context_settings)), file=sys.stderr)
+    if not arguments and isinstance(root, CommandTable):
+        print(root.get_help(click.Context(root, info_name=name, **root.context_settings)), file=sys.stderr)
         return COULD_NOT
     try:
-        with context_of(table, arguments) as context:
-            status = table.invoke(context)
+        with root.make_context(name, list(arguments)) as context:
+            status = root.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()
         return int(status or 0)
@@ -53,8 +53,8 @@ def exit_status(table: CommandTable, arguments: list[str]) -> int:
         return ended.exit_code
     except BaseException as error:
         if context is not None and context.invoked_subcommand:
-            name = f"sdtps {context.invoked_subcommand}"
-        line, status = told(error, name, table)
+            name = f"{name} {context.invoked_subcommand}"
+        line, status = told(error, name, getattr(root, "moved", {}))
         if verbose:
             text = getattr(error, "traceback", "") or "".join(traceback.format_exception(error))
             with contextlib.suppress(OSError, ValueError):
@@ -63,10 +63,10 @@ def exit_status(table: CommandTable, arguments: list[str]) -> int:
         return status
 
 
-def told(error: BaseException, name: str, table: CommandTable) -> tuple[str, int]:
+def told(error: BaseException, name: str, moved: Mapping[tuple[str, str], str]) -> tuple[str, int]:
     """An error in one line, and the exit status. Raises SystemExit again."""
     if isinstance(error, click.UsageError):
-        return usage_line(error, table.moved), COULD_NOT
+        return usage_line(error, moved), COULD_NOT
     if isinstance(error, SDTPSError):
         return str(error), COULD_NOT
     if isinstance(error, KeyboardInterrupt):

@@ -26,6 +26,10 @@ class CommandTable(click.Group):
         super().__init__(**attributes)
         self.table, self.moved = table, moved
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the options of `sdtps` itself; `help COMMAND` is `COMMAND --help`."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands of one word, in the table's order."""
         return [name for name in self.table if " " not in name]
@@ -40,8 +44,6 @@ class CommandTable(click.Group):
         else:
             module, _, attribute = source.partition(":")
             found = getattr(import_module(module), attribute)
-        if not isinstance(found, click.Command):
-            found = _taking_a_list(cmd_name, found)
         if isinstance(found, Command):
             found.subcommands = self.below(cmd_name)
         return found
@@ -66,28 +68,6 @@ class CommandTable(click.Group):
         """Write the table into the help, and import nothing for it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.table[name][1]) for name in self.list_commands(ctx)])
-
-
-def _taking_a_list(name: str, function: Any) -> click.Command:
-    """A function of the list of arguments, as a command."""
-    every = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
-    return click.Command(
-        name,
-        params=[every],
-        callback=lambda arguments: function(list(arguments)),
-        add_help_option=False,
-        context_settings={"ignore_unknown_options": True},
-    )
-
-
-def context_of(table: CommandTable, arguments: list[str]) -> click.Context:
-    """The context of `sdtps` with these arguments, of which `help COMMAND` is `COMMAND --help`; nothing is run yet.
-
-    Raises click.UsageError, and click.exceptions.Exit after the help or the version.
-    """
-    if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
-    return table.make_context("sdtps", list(arguments))
 
 
 def check_accepted(table: CommandTable, arguments: list[str]) -> None:

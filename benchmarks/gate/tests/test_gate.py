@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gate.tests.simulated import Noise, process
-from sdtps_ref.benchmarks.commands import gate
+from sdtps_ref.__main__ import main
 from sdtps_ref.benchmarks.gate import comparison
 from sdtps_ref.benchmarks.gate.measuring.plan import Measured, Plan, head_name
 from sdtps_ref.benchmarks.gate.measuring.revisions import Operand
@@ -107,7 +107,9 @@ def test_exit_status_and_record(
     monkeypatch.setattr(comparison, "measured_in_fresh_process", simulated)
     record = tmp_path / "gate.json"
 
-    returned = gate([*command, TARGET, TARGET, "--stage", "pipeline", "--size", str(TINY), "--json", str(record)])
+    returned = main(
+        ["gate", *command, TARGET, TARGET, "--stage", "pipeline", "--size", str(TINY), "--json", str(record)]
+    )
 
     written = json.loads(record.read_text())
     assert status == returned
@@ -135,7 +137,7 @@ def test_what_cannot_run_is_said_in_one_line(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 2, with what was given and what is accepted."""
-    returned = gate(arguments)
+    returned = main(["gate", *arguments])
 
     shown = capsys.readouterr().err
     assert returned == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdtps_ref.benchmarks.commands import gate
+from sdtps_ref.__main__ import main
 from sdtps_ref.benchmarks.gate import baselines, op_counts_report
 from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.op_counts import Counted, counted, kernel_count
@@ -79,17 +79,17 @@ def test_the_command_stores_compares_and_complains(store: Path, capsys: pytest.C
     """Nothing stored 3, stored 0, as stored 0, less stored than there is 1; another torch is 3 again."""
     asked = ["counts", "--stage", "aggregation", "--size", str(TINY), "--store", str(store)]
 
-    statuses = [gate(asked), gate([*asked, "--update"]), gate(asked)]
+    statuses = [main(["gate", *asked]), main(["gate", *asked, "--update"]), main(["gate", *asked])]
     known = json.loads(store.read_text())
     (releases,) = known.values()
     cells = releases[baselines.releases_here()]
     for counts in cells.values():
         counts["bytes"] -= 1
     store.write_text(json.dumps(known))
-    statuses.append(gate(asked))
+    statuses.append(main(["gate", *asked]))
     releases["torch 0.0.1"] = releases.pop(baselines.releases_here())
     store.write_text(json.dumps(known))
-    statuses.append(gate(asked))
+    statuses.append(main(["gate", *asked]))
 
     assert statuses == [3, 0, 0, 1, 3]
     assert f"for {baselines.releases_here()} (but for torch 0.0.1)" in capsys.readouterr().out.replace("\n", " ")

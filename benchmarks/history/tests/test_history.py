@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdtps_ref.benchmarks.commands import bench
+from sdtps_ref.__main__ import main
 from sdtps_ref.benchmarks.history import cli
 from sdtps_ref.benchmarks.history import records as histories
 from sdtps_ref.benchmarks.history.frozen_baseline import Yardstick
@@ -150,7 +150,7 @@ def test_history_marks_a_step_and_exits_0(tmp_path: Path, capsys: pytest.Capture
         file.write("not JSON\n")
     histories.append(path, [record(1.1 * level, f"<b>{place}") for place, level in enumerate(levels)])
 
-    status = bench(["history", str(path), "--html", str(page)])
+    status = main(["bench", "history", str(path), "--html", str(page)])
 
     said = capsys.readouterr().out
     assert status == 0
@@ -168,13 +168,13 @@ def test_a_history_of_nothing_blocks_nothing(
     path = tmp_path / "history.jsonl"
     path.write_text(content)
 
-    assert bench(["history", str(path), "--html", str(tmp_path / "page.html")]) == 0
+    assert main(["bench", "history", str(path), "--html", str(tmp_path / "page.html")]) == 0
     assert says in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2: nobody meant that."""
-    assert bench(["history", str(tmp_path / "absent.jsonl")]) == 2
+    assert main(["bench", "history", str(tmp_path / "absent.jsonl")]) == 2
     assert "absent.jsonl (No such file or directory); accepted: a file that" in capsys.readouterr().err
 
 
@@ -185,7 +185,7 @@ def test_record_appends_what_it_timed(
     path = tmp_path / "history.jsonl"
     monkeypatch.setattr(Admissions, "refusal", lambda *_: "")  # it has tests of its own, and takes seconds
 
-    status = bench(["record", "--history", str(path), "--revision", "v1", *FEW])
+    status = main(["bench", "record", "--history", str(path), "--revision", "v1", *FEW])
     series, broken = histories.read(path)
 
     assert status == 0
@@ -203,7 +203,7 @@ def test_what_is_wrong_is_not_recorded(
     monkeypatch.setattr(Admissions, "refusal", lambda *_: "refused by decision.forward_is_hard")
     monkeypatch.setattr(cli, "in_processes", lambda *_: pytest.fail("it was timed"))
 
-    assert bench(["record", "--history", str(path), *FEW]) == 1
+    assert main(["bench", "record", "--history", str(path), *FEW]) == 1
     said = "at B2-N16-K8-C32-M3 is not timed: refused by decision.forward_is_hard"
     assert said in capsys.readouterr().err
     assert not path.exists()
@@ -212,8 +212,8 @@ def test_what_is_wrong_is_not_recorded(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--processes", "0"], "given processes=0; accepted: a whole number, 1 or more"),
-        (["--seconds", "nan"], "given seconds=nan; accepted: a number above 0"),
+        (["--processes", "0"], "given --processes 0; accepted: 1 or more"),
+        (["--seconds", "nan"], "given --seconds nan; accepted: a number above 0"),
         (["--size", "huge"], "given size 'huge'; accepted: "),
         (["--device", "abacus"], "abacus"),
         (["no_such_module:It", "--processes", "1"], "no_such_module"),
@@ -225,7 +225,7 @@ def test_what_cannot_be_recorded_exits_2(
     """One line, and no file."""
     path = tmp_path / "history.jsonl"
 
-    assert bench(["record", "--history", str(path), *arguments]) == 2
+    assert main(["bench", "record", "--history", str(path), *arguments]) == 2
     said = capsys.readouterr().err
     assert says in said
     assert len(said.splitlines()) == 1

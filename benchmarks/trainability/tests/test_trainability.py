@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdtps_ref.benchmarks.commands import bench
+from sdtps_ref.__main__ import main
 from sdtps_ref.benchmarks.trainability import record as records
 from sdtps_ref.benchmarks.trainability.plot import svg
 from sdtps_ref.benchmarks.trainability.record import Record, Run, gain, kept_of
@@ -131,9 +131,9 @@ def test_the_command_prints_stores_and_draws(tmp_path: Path, capsys: pytest.Capt
     files = {name: tmp_path / f"runs.{name}" for name in ("json", "svg")}
     outputs = [argument for name, path in files.items() for argument in (f"--{name}", str(path))]
 
-    status = bench(["trainability", "--seeds", "1", "--steps", "8", *outputs])
+    status = main(["bench", "trainability", "--seeds", "1", "--steps", "8", *outputs])
     said = capsys.readouterr().out
-    again = bench(["trainability", "--from", str(files["json"])])
+    again = main(["bench", "trainability", "--from", str(files["json"])])
 
     assert status == again == 0
     assert [line.split()[0] for line in said.splitlines()[1:7]] == ["Adam"] * 3 + ["SGD"] * 3
@@ -158,12 +158,12 @@ def test_one_record_is_one_drawing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--seeds", "0"], "given seeds=0; accepted: a whole number, 1 or more"),
+        (["--seeds", "0"], "given --seeds 0; accepted: 1 or more"),
         (["--svg", "/no/such/folder/plot.svg"], "accepted: a file in a folder that exists"),
         (["--from", "/no/such/file.json"], "accepted: a file that `sdtps bench trainability --json` wrote"),
     ],
 )
 def test_bad_arguments_exit_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is trained, in one line."""
-    assert bench(["trainability", *arguments]) == 2
+    assert main(["bench", "trainability", *arguments]) == 2
     assert says in capsys.readouterr().err

@@ -108,7 +108,7 @@ def test_no_command_writes_in_place(name: str) -> None:
     root = Path(sdtps_ref.__file__).parent
     shipped = [
         path
-        for room in ("properties", "golden")
+        for room in ("properties", "golden", "benchmarks")
         for path in (root / room).resolve().rglob("*.py")
         if not {"tests", "maintenance"} & set(path.parts)
     ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.watching.sizes import CLASSES, IMAGE, TOKENS, WIDTH
+from sdtps_ref.properties.watching.sizes import CLASSES, IMAGE, SWITCH, TOKENS, WIDTH
 
 BATCH, WORDS = 3, 12
 MANY = 40  # tokens, where a module keeps as many as there are of few
@@ -59,6 +59,7 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "labels": lambda s: lambda seed: torch.arange(s.batch) % CLASSES,
     "one sample": lambda s: _normal(s.tokens, s.width),
     "number": lambda s: lambda seed: 1,
+    "on": lambda s: lambda seed: True,
     "modalities": lambda s: lambda seed: {
         name: draw("normal", (s.batch, s.tokens, s.width), seed + i).float() for i, name in enumerate("ab")
     },
@@ -125,11 +126,13 @@ def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
     parameters = [
         p for p in inspect.signature(call).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
+    switches = {p.name: "on" for p in parameters if p.default is False and SWITCH.fullmatch(p.name.lower())}
     optional = [p for p in parameters if p.default is not p.empty]
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
     for sizes in _sizes(module):
-        yield from _combined(required, sizes)
+        for plan in _combined(required, sizes):
+            yield replace(plan, kinds=plan.kinds | switches)
     for sizes in _sizes(module)[:2]:
         for more in ([p] for p in helpful):
             yield from _combined(required + more, sizes)

@@ -99,7 +99,9 @@ class Recognised:
     def further(self) -> dict[str, Any]:
         """Arguments of a call that have no default and are none of the published ones."""
         required = _required(self.found.forward)
-        return {name: value for name, value in self.signature.fillers.items() if name in required}
+        given = {name: value for name, value in self.signature.fillers.items() if name in required}
+        # A switch of the call is turned on, as one of the constructor is: off, there is nothing to judge.
+        return given | ({"use_gumbel": True} if self.call_takes("use_gumbel") else {})
 
 
 def recognise(module: ModuleType) -> tuple[list[Recognised], list[str]]:

@@ -21,6 +21,6 @@ class InvalidInput(SDTPSError, ValueError):
         from difflib import get_close_matches  # slow to import, and seldom needed
 
         names = list(known)
-        near = get_close_matches(name, names, 1)
+        near = get_close_matches(name, names, 1, cutoff=0.7)  # the laws of a stage begin alike
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         return cls.given(f"{kind} {name!r}{meant}", accepted.format(", ".join(names)))

@@ -3,11 +3,12 @@
 A checkout renews it with `python -m sdtps_ref.properties.maintenance.kill_matrix README.md`.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from sdtps_ref.errors import SDTPSError
+from sdtps_ref.command_line.command import argument, command
+from sdtps_ref.command_line.run import exit_status
+from sdtps_ref.command_line.types import FILE
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.maintenance import generated_block
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, plant_all
@@ -33,17 +34,17 @@ def inserted(text: str) -> str:
     return generated_block.inserted(text, BEGIN, END, markdown())
 
 
-def main(arguments: list[str]) -> int:
+@command(name="kill_matrix")
+@argument("readme", type=FILE, metavar="FILE", description="where the matrix stands between its markers")
+def kill_matrix(readme: Path) -> int:
     """Renew the kill matrix in a file. Exit 0, or 2 where it has no place for it."""
-    parser = argparse.ArgumentParser(prog="kill_matrix", description=main.__doc__)
-    parser.add_argument("readme", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    try:
-        generated_block.write_into(options.readme, BEGIN, END, markdown())
-    except (OSError, SDTPSError) as error:
-        print(f"kill_matrix: {error}", file=sys.stderr)
-        return 2
+    generated_block.write_into(readme, BEGIN, END, markdown())
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command. Returns the exit status."""
+    return exit_status(kill_matrix, arguments)
 
 
 if __name__ == "__main__":

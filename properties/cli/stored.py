@@ -10,6 +10,7 @@ from rich.text import Text
 from sdtps_ref.command_line.command import argument, command, option
 from sdtps_ref.command_line.messages import results_console
 from sdtps_ref.command_line.types import FILE, above
+from sdtps_ref.errors import InvalidInput
 from sdtps_ref.output_files import replace_text
 from sdtps_ref.properties.certificates.reading import read_certificate
 from sdtps_ref.properties.certificates.shards import join_shards
@@ -23,6 +24,7 @@ from sdtps_ref.properties.reports.formats import asked_for
 from sdtps_ref.properties.reports.markdown import markdown
 from sdtps_ref.properties.reports.record import record
 from sdtps_ref.properties.reports.wording import verdict_words, where
+from sdtps_ref.properties.targets.loading import REFERENCE
 
 HELP_CERTIFICATE = "what `sdtps certify --json` wrote"
 HELP_HERE = "no child process and no limits: for a debugger"
@@ -42,6 +44,8 @@ def replay(certificate: Path, law: str, target: str | None, time_limit: float | 
     again, 2 could not run."""
     console = results_console()
     stored = read_certificate(certificate)
+    if target is None:
+        _say(console, f"imports and runs {stored.implementation['target']}, which the certificate names", "yellow")
     done = rerun_case(stored, law, target=target, seconds=time_limit, in_process=in_process)
     _say(console, f"{done.law} on {done.target}, at {done.failure.case}", "dim")
     if done.note:
@@ -61,9 +65,12 @@ def replay(certificate: Path, law: str, target: str | None, time_limit: float | 
 @argument("certificate", type=FILE, metavar="CERT", description=HELP_CERTIFICATE)
 @option("--rerun", "reruns", is_flag=True, help="certify again with its profile, seed and laws")
 @option("--target", metavar="TARGET", help=f"with --rerun, {HELP_TARGET}")
+@option("--trust", is_flag=True, help="with --rerun, import and run whatever the certificate names")
 @option("--time-limit", type=SECONDS, metavar="S", help=f"with --rerun, {HELP_SECONDS}")
 @option("--in-process", is_flag=True, help=f"with --rerun, {HELP_HERE}")
-def verify(certificate: Path, reruns: bool, target: str | None, time_limit: float | None, in_process: bool) -> int:
+def verify(
+    certificate: Path, reruns: bool, target: str | None, trust: bool, time_limit: float | None, in_process: bool
+) -> int:
     """Check a certificate's digest and schema, and that it agrees with itself. Exit 0 if it does, 2 if not; with
     --rerun 1 where the verdict is another one now."""
     console = results_console()
@@ -73,6 +80,14 @@ def verify(certificate: Path, reruns: bool, target: str | None, time_limit: floa
     if not reruns:
         _say(console, "the digest tells damage, not who wrote it; --rerun reproduces the verdict", "dim")
         return 0
+    named = stored.implementation["target"]
+    if target is None and named not in (None, REFERENCE):
+        if not trust:
+            raise InvalidInput.given(
+                f"--rerun alone, which imports and runs {named}: whoever wrote the certificate chose that",
+                "--target TARGET with your own copy of it, or --trust if you trust the certificate",
+            )
+        _say(console, f"imports and runs {named}, as the certificate says, because of --trust", "yellow")
     again = rerun(
         stored,
         target=target,

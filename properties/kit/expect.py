@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.literals import number
 from sdtps_ref.properties.kit.outcomes import Inconclusive, Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -49,9 +50,10 @@ def expect_close(
     saw, should = seen[index].item(), owed[index].item()
     how = _how_many(wrong, tolerance) if tolerance else f"{_how_many(wrong)}; exact"
     reason = f": {because}" if because else ""
-    due = "a number" if math.isnan(should) else f"{should:.9g}"  # where what it is compared with is NaN as well
+    shown, due = apart(saw, should)
+    due = "a number" if math.isnan(should) else due  # where what it is compared with is NaN as well
     raise Violation(
-        f"{placed(name, axes, index)} = {saw:.9g}, but should be {due} ({how}){reason}",
+        f"{placed(name, axes, index)} = {shown}, but should be {due} ({how}){reason}",
         check=_close(expression, _owed(probe, owed, index, constant), tolerance, math.isfinite(should)),
     )
 
@@ -70,10 +72,10 @@ def expect_within(
         return
     index, expression = _worst(probe, seen, gap, wrong)
     least, most = low[index].item(), high[index].item()
-    owed = f"be {least:.9g}" if least == most else f"lie between {least:.9g} and {most:.9g}"
+    shown, lower, upper = apart(seen[index].item(), least, most)
+    owed = f"be {lower}" if least == most else f"lie between {lower} and {upper}"
     raise Violation(
-        f"{placed(name, axes, index)} = {seen[index].item():.9g}, but should {owed} "
-        f"({_how_many(wrong, tolerance)}): {because}",
+        f"{placed(name, axes, index)} = {shown}, but should {owed} ({_how_many(wrong, tolerance)}): {because}",
         check=f"{_entry(probe.script.shown(low), index)} - {tolerance!r} <= {expression}"
         f" <= {_entry(probe.script.shown(high), index)} + {tolerance!r}",
     )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit import jacobians
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_close, expect_equal, expect_finite
 from sdtps_ref.properties.kit.law import law
@@ -116,9 +117,10 @@ def _expect_the_highest(probe: Probe, decision: Tensor, score: Tensor) -> None:
         b = int(wrong.nonzero()[0])
         low = int(score[b].masked_fill(~kept[b], float("inf")).argmin())
         high = int(score[b].masked_fill(kept[b], -float("inf")).argmax())
+        lower, higher = apart(float(score[b, low]), float(score[b, high]))
         raise Violation(
-            f"decision[b={b}] keeps token {low} with score {score[b, low]:.9g} and drops token {high} with "
-            f"score {score[b, high]:.9g}, but should keep the tokens with the K = {probe.case.keep} highest",
+            f"decision[b={b}] keeps token {low} with score {lower} and drops token {high} with "
+            f"score {higher}, but should keep the tokens with the K = {probe.case.keep} highest",
             check=~((decision[b, low] > 0.5) & (decision[b, high] < 0.5)),
         )
 
@@ -246,14 +248,15 @@ def _expect_temperature(probe: Probe, seen: Tensor) -> None:
     probe.findings["temperature"] = "as given" if right else f"{found:.4g} where {tau} was given"
     if not right:
         raise Violation(
-            f"temperature read off the gradient of decision to score = {found:.4g}, but should be tau = {tau}, as in "
-            "softmax((score + noise) / tau)",
+            f"temperature read off the gradient of decision to score = {apart(found, tau, least=4)[0]}, but should be "
+            f"tau = {tau}, as in softmax((score + noise) / tau)",
             check=right,
         )
     unscaled = abs(factor - 1) < SAME
     if not unscaled:
         raise Violation(
-            f"gradient of decision to score is {factor:.4g} times that of softmax((score + noise) / tau), but should "
-            "be once that, in every entry: the soft mask is scaled on its way into D",
+            f"gradient of decision to score is {apart(factor, 1.0, least=4)[0]} times that of "
+            "softmax((score + noise) / tau), but should be once that, in every entry: the soft mask is scaled on its "
+            "way into D",
             check=unscaled,
         )

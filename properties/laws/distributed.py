@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
@@ -134,9 +135,10 @@ def _expect_same(
     if (gap <= tolerance).all():
         return
     index = tuple(int(i) for i in torch.unravel_index(gap.nan_to_num(torch.inf).argmax(), gap.shape))
+    saw, due = apart(float(seen[index]), float(owed[index]), least=6)
     raise Violation(
-        f"gradient to parameter {name!r} at {list(index)}, {where}, = {seen[index]:.6g}, but should be "
-        f"{owed[index]:.6g} as in a single process on the joined batch "
+        f"gradient to parameter {name!r} at {list(index)}, {where}, = {saw}, but should be "
+        f"{due} as in a single process on the joined batch "
         f"({int((~(gap <= tolerance)).sum())} of {gap.numel()} entries are off by more than {tolerance:.3g})",
         check=check,
     )

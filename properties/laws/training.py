@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.kit import values
+from sdtps_ref.properties.kit import digits, values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.execution_modes import count_trainable
@@ -108,9 +108,10 @@ def gradient_stays_bounded(probe: Probe) -> None:
             for place, (size, gradient) in found.items():
                 limit = BOUND * usual[place][0]
                 if size > limit:
+                    saw, most = digits.apart(size, limit, least=3)
                     raise Violation(
-                        f"gradient of the output to input {short(place)!r} has norm {size:.3g} where "
-                        f"{alike}, but should stay under {limit:.3g}, which is {BOUND:g} times its norm where "
+                        f"gradient of the output to input {short(place)!r} has norm {saw} where "
+                        f"{alike}, but should stay under {most}, which is {BOUND:g} times its norm where "
                         "they differ by about 1",
                         check=gradient.norm() <= limit,
                     )

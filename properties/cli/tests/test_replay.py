@@ -116,7 +116,7 @@ def test_a_target_that_is_gone_is_one_line(stored: Path, forged: Callable, capsy
     status = main(["replay", str(stored), LAW, "--in-process"])
 
     assert status == 2
-    assert said(capsys).strip() == "sdtps replay: there is no file gone.py"
+    assert said(capsys).strip().endswith("sdtps replay: there is no file gone.py")
 
 
 def test_verify_tells_a_whole_file(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,12 +131,31 @@ def test_verify_tells_a_whole_file(stored: Path, capsys: pytest.CaptureFixture[s
 
 def test_rerun_reproduces_the_verdict(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same laws on the same terms say the same: a refusal that is reproduced is exit 0."""
-    status = main(["verify", str(stored), "--rerun"])
+    status = main(["verify", str(stored), "--rerun", "--trust"])
 
     printed = said(capsys)
     assert status == 0
     assert f"REPRODUCED: REFUSED by {LAW}" in printed
     assert "was" not in printed.partition("REPRODUCED")[0].partition("\n")[2].replace("did not pass", "")
+
+
+def test_rerun_imports_nothing_that_nobody_trusts(
+    forged: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A certificate can name any file: it is not imported until somebody says that the certificate is trusted."""
+    trap, sprung = tmp_path / "trap_of_rerun.py", tmp_path / "sprung"
+    trap.write_text(f"open({str(sprung)!r}, 'w').close()\nclass Mine: ...\n")
+    path = forged(lambda record: record["implementation"].update(target=f"{trap}:Mine"))
+
+    alone = main(["verify", str(path), "--rerun", "--in-process"])
+    untouched, told = not sprung.exists(), capsys.readouterr()
+    main(["verify", str(path), "--rerun", "--trust", "--in-process"])
+
+    assert alone == 2
+    assert untouched
+    assert "accepted: --target TARGET" in told.err and "trap_of_rerun.py" in told.err
+    assert sprung.exists()
+    assert "because of --trust" in capsys.readouterr().out
 
 
 def test_rerun_tells_a_forged_verdict(certificate: Certificate, stored: Path, capsys) -> None:
@@ -147,7 +166,7 @@ def test_rerun_tells_a_forged_verdict(certificate: Certificate, stored: Path, ca
     )
     stored.write_text(record(clean))
 
-    alone, rerun = main(["verify", str(stored)]), main(["verify", str(stored), "--rerun", "--in-process"])
+    alone, rerun = main(["verify", str(stored)]), main(["verify", str(stored), "--rerun", "--trust", "--in-process"])
 
     printed = said(capsys)
     assert (alone, rerun) == (0, 1)
@@ -164,7 +183,7 @@ def test_rerun_tells_what_is_another_now(forged: Callable, capsys: pytest.Captur
 
     path = forged(change)
 
-    main(["verify", str(path), "--rerun", "--in-process"])
+    main(["verify", str(path), "--rerun", "--trust", "--in-process"])
 
     printed = said(capsys)
     assert "torch was 1.0, is " in printed
@@ -175,7 +194,7 @@ def test_rerun_needs_a_profile_of_that_name(forged: Callable, capsys: pytest.Cap
     """A profile that was the caller's own cannot be told from its name."""
     path = forged(lambda record: record["environment"].update(profile="mine"))
 
-    status = main(["verify", str(path), "--rerun"])
+    status = main(["verify", str(path), "--rerun", "--trust"])
 
     assert status == 2
     assert "profile 'mine' is the caller's own; accepted: quick, ci, deep" in said(capsys)

@@ -2,6 +2,7 @@
 
 import torch
 
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_close
 from sdtps_ref.properties.kit.law import law
@@ -87,9 +88,10 @@ def gain_is_the_aggregators(probe: Probe) -> None:
         return
     seen, owed = seen_and_owed(probe, pooled, readings)
     b, n = (int(i) for i in torch.unravel_index(owed.abs().argmax(), owed.shape))
-    due = float(owed[b, n] * owed_gain / gain)
+    shown, should = apart(float(seen[b, n]), float(owed[b, n] * owed_gain / gain), least=4)
+    gained, beside = apart(float(gain), float(owed_gain), least=4)
     raise Violation(
-        f"gradient of pooled tokens to score[b={b}, n={n}] = {seen[b, n]:.4g}, but should be about {due:.4g}: the gain "
-        f"of the pipeline is {gain:.4g}, where its aggregator alone has {owed_gain:.4g}",
+        f"gradient of pooled tokens to score[b={b}, n={n}] = {shown}, but should be about {should}: the gain "
+        f"of the pipeline is {gained}, where its aggregator alone has {beside}",
         check=right,
     )

@@ -6,6 +6,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_close, expect_finite
 from sdtps_ref.properties.kit.law import law
@@ -274,8 +275,9 @@ def _refuse_gain(source: str, seen: Tensor, plain: Tensor, gain: Tensor) -> NoRe
     """plain: what a gain of one gives, in the shape of `seen`."""
     low, high = WELL_CONDITIONED
     b, n = (int(i) for i in torch.unravel_index(plain.abs().argmax(), plain.shape))
+    saw, due = apart(float(seen[b, n]), float(plain[b, n]), least=4)
     raise Violation(
-        f"gradient of pooled tokens to {source.format(b, n)} = {seen[b, n]:.4g}, but should be about "
-        f"{plain[b, n]:.4g}: the mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
+        f"gradient of pooled tokens to {source.format(b, n)} = {saw}, but should be about "
+        f"{due}: the mask multiplies it by a gain of {gain:.4g}, where {low:g} to {high:g} is accepted",
         check=(gain >= low) & (gain <= high),
     )

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.case import Case
+from sdtps_ref.properties.kit.digits import apart
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.execution_modes import Region, memory, snapshot, train_step, without_gradients
 from sdtps_ref.properties.kit.expect import expect_equal, expect_keys
@@ -144,10 +145,10 @@ def _expect_remembered(probe: Probe, method: str, built: object, before: dict[st
     for name, value in before.items():
         if not torch.equal(value, after[name]):
             entry = (value != after[name]).nonzero()[0].tolist()
-            values_seen = [part[tuple(entry)].item() for part in (after[name], value)]
+            values_seen = apart(*(part[tuple(entry)].item() for part in (after[name], value)))
             raise Violation(
-                f"{name}{entry or ''} of the {method} = {values_seen[0]:.9g} after a call, but should stay "
-                f"{values_seen[1]:.9g}: a call trains nothing",
+                f"{name}{entry or ''} of the {method} = {values_seen[0]} after a call, but should stay "
+                f"{values_seen[1]}: a call trains nothing",
                 check=(value == after[name]).all(),
             )
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "replay": (f"{CLI}.stored:replay", "rerun the failing case of one law that a certificate stores"),
     "merge": (f"{CLI}.stored:merge", "join certificates of several environments into a table, and shards into one"),
     "init": (f"{CLI}.init:init", "write an adapter to start from, and a test file, into your project"),
+    "new-law": (f"{CLI}.new_law:new_law", "in a checkout, write the stubs of a law and of its fault"),
     "golden": ("", "generate the golden vectors, or check an implementation against them"),
     "golden generate": (
         "sdtps_ref.golden.commands:generate",
@@ -59,7 +60,7 @@ MOVED = {
     ("gate", "--clockless"): "sdtps gate counts TARGET",
     ("gate", "--rehearse"): "in a checkout, python -m sdtps_ref.benchmarks.maintenance.rehearsal",
     ("merge", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.compatibility",
-    ("selftest", "--readme"): "in a checkout, python -m sdtps_ref.properties.maintenance.kill_matrix",
+    ("selftest", "--readme"): "in a checkout, tox -e docs, whose pages have the kill matrix",
 }
 
 

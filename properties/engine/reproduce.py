@@ -54,7 +54,7 @@ def reproduced(
     scripts = [failure.script for failure in failures]
     if not has_target:
         return [
-            _shows(failure, _run_here(script, implementation))
+            shows(failure, run_here(script, implementation))
             for failure, script in zip(failures, scripts, strict=True)
         ]
     until = None if seconds is None else time.monotonic() + seconds
@@ -63,14 +63,14 @@ def reproduced(
         outcomes += _run_elsewhere(scripts[len(outcomes) :], until, memory_gib)
         if len(outcomes) < len(scripts) and not _over(until):  # the next one took the interpreter down, or hung
             outcomes.append(("", ""))
-    shown: list[bool | None] = [_shows(*each) for each in zip(failures, outcomes)]  # noqa: B905
+    shown: list[bool | None] = [shows(*each) for each in zip(failures, outcomes)]  # noqa: B905
     shown += [None] * (len(failures) - len(shown))
     if len(scripts) > 1:
         # What one call leaves behind (a setting of torch, a cache) may hide what the next script would have shown.
         for position, failure in enumerate(failures):
             if shown[position] is False and not _over(until):
                 alone = _run_elsewhere([failure.script], until, memory_gib)
-                shown[position] = bool(alone) and _shows(failure, alone[0])
+                shown[position] = bool(alone) and shows(failure, alone[0])
     return shown
 
 
@@ -78,7 +78,7 @@ def _over(until: float | None) -> bool:
     return until is not None and time.monotonic() >= until
 
 
-def _shows(failure: Failure, outcome: tuple[str, str]) -> bool:
+def shows(failure: Failure, outcome: tuple[str, str]) -> bool:
     said, raised = outcome
     if failure.raised:
         return raised == failure.raised
@@ -104,7 +104,7 @@ def _run_elsewhere(scripts: list[str], until: float | None, memory_gib: float | 
     return outcomes
 
 
-def _run_here(script: str, implementation: object) -> tuple[str, str]:
+def run_here(script: str, implementation: object) -> tuple[str, str]:
     said, raised = io.StringIO(), ""
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):

@@ -103,7 +103,7 @@ class InProcessRunner:
                 f"code of which, once it was loaded, {told_of(replaced)}", "code that leaves it alone"
             )
         given = provided(implementation)
-        with _calm_torch(), preserve_functions("the implementation", set()):
+        with calm_torch(), preserve_functions("the implementation", set()):
             missing = unwritten(implementation, given) if trial else {}
         self.methods = tuple(method for method in given if method not in missing)
         if not self.methods:
@@ -142,7 +142,7 @@ class InProcessRunner:
             law = dataclasses.replace(law, domain=dataclasses.replace(law.domain, fixed=(only,)))
         law_run = LawRun(law, self.implementation, self.methods, watch, memory_gib=self.memory_gib)
         notes, expected = law_run.notes, self.settings.expected.get(law.id)
-        with _calm_torch(), preserve_functions("the implementation", notes, threads_too=law.budget == "eager"):
+        with calm_torch(), preserve_functions("the implementation", notes, threads_too=law.budget == "eager"):
             known = expected.case if expected else None
             law_run.run(
                 self.settings.profile,
@@ -165,7 +165,7 @@ class InProcessRunner:
     def reproduced(self, failures: Sequence[Failure], seconds: float | None = None) -> list[bool | None]:
         """Of each failure, whether its script shows it."""
         has_target = self.settings.target is not None
-        with _calm_torch():
+        with calm_torch():
             return reproduced(
                 failures, self.implementation, has_target=has_target, seconds=seconds, memory_gib=self.memory_gib
             )
@@ -176,7 +176,7 @@ class InProcessRunner:
 
 
 @contextlib.contextmanager
-def _calm_torch() -> Iterator[None]:
+def calm_torch() -> Iterator[None]:
     """Keep the caller's generator and threads as they were. On one thread, because small tensors gain nothing
     from more, and on a busy machine threads that wait for each other take ten times as long."""
     threads = torch.get_num_threads()

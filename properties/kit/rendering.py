@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
+NEVER_RIGHT = "right = bool(False)"  # in the script of a failure that right code raises before
 IDENTIFIER = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
 UNNAMED = "made"  # what a script calls a tensor for which the law has no variable
 LONGEST = 110  # characters of a line into which another one is put

@@ -17,6 +17,7 @@ from sdtps_ref.properties.kit.cost import ALL_BUDGETS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reference import Reference
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, VARIANTS, Plain, plant_all
+from sdtps_ref.properties.selftest.script_check import script_complaints
 from sdtps_ref.properties.selftest.workers import results_of
 
 # Shrinking finds the nicest example; here only who failed counts.
@@ -112,7 +113,7 @@ def run_selftest() -> int:
     console.print(table)
     for name, certificate in right.items():
         console.print(f"right: {name}: {certificate.verdict}")
-    found = complaints(faults, right)
+    found = complaints(faults, right) + script_complaints(faults)
     for complaint in found:
         console.print(complaint, style="bold red", markup=False)
     console.print(f"{len(faults)} faults, {len(all_laws())} laws, {len(right)} right ones: {len(found)} complaints")

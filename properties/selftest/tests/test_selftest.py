@@ -1,10 +1,13 @@
 """The laws on what was planted: each fault is refused by the law that names it, each right one is certified."""
 
+from dataclasses import replace
+
 import pytest
 
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
+from sdtps_ref.properties.selftest.script_check import script_complaints
 from sdtps_ref.properties.selftest.selftest import complaints, kill_matrix, killers
 
 plant_all()
@@ -26,6 +29,37 @@ def test_fault_is_killed(name: str, matrix: tuple[dict[str, Certificate], dict[s
     faults, _ = matrix
 
     assert FAULTS[name].expected_law in killers(faults[name])
+
+
+def test_scripts_tell_faults_from_right_code(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+    """Every script reproduces its failure on the fault, and does not on the same code without it."""
+    faults, _ = matrix
+
+    assert script_complaints(faults) == []
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "says"),
+    [
+        (("right = bool(", "right = bool(True or "), "does not reproduce its failure"),
+        (("right = bool(", "right = bool(False and "), "does not say 'not reproduced' of the code without the fault"),
+    ],
+)
+def test_a_script_that_lies_is_seen(
+    matrix: tuple[dict[str, Certificate], dict[str, Certificate]], spoiled: tuple[str, str], says: str
+) -> None:
+    """A script that always says the same, whatever it is run on, is complained of."""
+    certificate = matrix[0]["NoParentheses"]
+    laws = [
+        replace(result, failure=replace(result.failure, script=result.failure.script.replace(*spoiled)))
+        if result.failure
+        else result
+        for result in certificate.laws
+    ]
+
+    (complaint,) = script_complaints({"NoParentheses": replace(certificate, laws=tuple(laws))})
+
+    assert complaint == f"NoParentheses: the script of decision.forward_is_hard {says}"
 
 
 def test_right_ones_are_certified(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:

@@ -1,6 +1,6 @@
 """One row of the table: a stage of an implementation in one mode, timed where it may be, with all that goes with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -120,33 +120,31 @@ def rows(
     size: Size,
     dtype: str,
     machine: Machine,
-    modes: tuple[str, ...],
+    modes: Sequence[str],
     admissions: Admissions,
     terms: Terms | None = None,
-) -> Iterator[Row]:
+) -> list[Row]:
     """A row for each of `modes`; what is refused, or not offered, has rows that say so."""
-    terms = terms or Terms()
-    device = machine.device
-    cells = {mode: Cell(stage, size, mode, dtype, device) for mode in modes}
-    if STAGE_METHODS[stage] not in provided(subject.implementation):
-        yield from (Row(subject.name, cell, f"offers no {STAGE_METHODS[stage]}") for cell in cells.values())
-        return
+    cells = [Cell(stage, size, mode, dtype, machine.device) for mode in modes]
+    method, terms = STAGE_METHODS[stage], terms or Terms()
     try:
-        refusal = admissions.refusal(subject, stage, size, dtype, device)
-        if refusal:
-            yield from (Row(subject.name, cell, refusal) for cell in cells.values())
-            return
-        workload = make(subject.implementation, stage, size, dtype, device, rotated=terms.rotated)
-        extra = stage == "selection" and _has_extra(workload)
+        refusal = f"offers no {method}"
+        if method in provided(subject.implementation):
+            refusal = admissions.refusal(subject, stage, size, dtype, machine.device)
+        if not refusal:
+            workload = make(subject.implementation, stage, size, dtype, machine.device, rotated=terms.rotated)
+            return [_row(cell, subject, workload, machine, terms) for cell in cells]
     except Exception as error:  # a stranger's code, or no memory left: the other rows stand
-        yield from (Row(subject.name, cell, _raised(error)) for cell in cells.values())
-        return
-    for mode, cell in cells.items():
-        try:
-            row = _timed(cell, subject, workload, work(stage, mode, size, extra=extra), machine, terms)
-        except Exception as error:
-            row = Row(subject.name, cell, _raised(error))
-        yield row
+        refusal = _raised(error)
+    return [Row(subject.name, cell, refusal) for cell in cells]
+
+
+def _row(cell: Cell, subject: Subject, workload: Workload, machine: Machine, terms: Terms) -> Row:
+    try:
+        extra = cell.stage == "selection" and _has_extra(workload)
+        return _timed(cell, subject, workload, work(cell.stage, cell.mode, cell.size, extra=extra), machine, terms)
+    except Exception as error:
+        return Row(subject.name, cell, _raised(error))
 
 
 def _raised(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.bench.measurement import Row
 from sdtps_ref.benchmarks.workloads.sizes import Size
@@ -55,17 +57,16 @@ def _panel(panel: "Axes", rows: list[Row], sizes: list[Size], names: list[str]) 
     panel.plot(
         across, heights, color=figures.FAINT, linestyle="--", marker="_", markersize=14, label="limit of the machine"
     )
-    for row_name, colour, mark in zip(names, _cycled(COLOURS, names), _cycled(MARKS, names), strict=True):
-        own = sorted((places[row.cell.size], row.times) for row in rows if row.subject == row_name and row.times)
+    for place, name in enumerate(names):
+        own = {places[row.cell.size]: row.times for row in rows if row.subject == name and row.times}
         if not own:
             continue
-        xs, medians = [place for place, _ in own], [times.seconds for _, times in own]
-        middle = [times.middle_half for _, times in own]
-        reach = [
-            [max(0.0, median - low) for median, (low, _) in zip(medians, middle, strict=True)],
-            [max(0.0, high - median) for median, (_, high) in zip(medians, middle, strict=True)],
-        ]
-        panel.errorbar(xs, medians, yerr=reach, color=colour, marker=mark, markersize=5, capsize=2, label=row_name)
+        xs = sorted(own)
+        medians = [own[x].seconds for x in xs]
+        low, high = zip(*(own[x].middle_half for x in xs), strict=True)
+        reach = np.maximum(0.0, [np.subtract(medians, low), np.subtract(high, medians)])
+        colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
+        panel.errorbar(xs, medians, yerr=reach, color=colour, marker=mark, markersize=5, capsize=2, label=name)
     panel.fill_between(across, heights, panel.get_ylim()[0], color=figures.FAINT, alpha=0.2, linewidth=0)
     panel.set_xlim(-0.4, len(sizes) - 0.6)
     panel.set_xticks(
@@ -82,7 +83,3 @@ def _by_work(rows: Sequence[Row]) -> list[Size]:
     """The sizes, least bytes first."""
     least = {row.cell.size: row.work.elements for row in rows if row.work is not None}
     return sorted(least, key=lambda size: least[size])
-
-
-def _cycled(values: tuple[str, ...], names: Sequence[str]) -> list[str]:
-    return [values[place % len(values)] for place in range(len(names))]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from sdtps_ref.benchmarks.bench.measurement import Row, Terms, rows
@@ -35,17 +36,12 @@ class Plan:
 
 def run(plan: Plan, machines: dict[str, Machine], admissions: Admissions, announce: Announce) -> Iterator[list[Row]]:
     """The rows of one table after another. announce: called with what comes next, `plan.steps` times."""
-    for device in plan.devices:
-        for stage in plan.stages:
-            for dtype in plan.dtypes:
-                for size in plan.sizes:
-                    together: list[Row] = []
-                    for subject in plan.subjects:
-                        announce(f"{subject.name}: {stage}, {size}, {dtype}, {device}")
-                        together += rows(
-                            subject, stage, size, dtype, machines[device], plan.modes, admissions, plan.terms
-                        )
-                    yield together
+    for device, stage, dtype, size in product(plan.devices, plan.stages, plan.dtypes, plan.sizes):
+        together: list[Row] = []
+        for subject in plan.subjects:
+            announce(f"{subject.name}: {stage}, {size}, {dtype}, {device}")
+            together += rows(subject, stage, size, dtype, machines[device], plan.modes, admissions, plan.terms)
+        yield together
 
 
 def record(done: Sequence[Row], machines: dict[str, Machine]) -> dict[str, Any]:

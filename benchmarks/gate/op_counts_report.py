@@ -15,6 +15,7 @@ from sdtps_ref.benchmarks.gate.op_counts import Counted, counted
 from sdtps_ref.benchmarks.workloads.cells import Cell
 
 STORE = Path(__file__).with_name("counts.json")
+STYLES = {0: "green", 1: "bold red", 3: "yellow"}  # by exit status
 HEADINGS = ("operators", "kernels", "bytes", "over least", "peak")
 
 
@@ -63,19 +64,17 @@ def _counted(implementation: Any, cells: Sequence[Cell], console: Console) -> di
 
 
 def _compared(console: Console, seen: dict[str, Counted], owed: dict[str, dict[str, Any]]) -> int:
-    verdicts, said, worst = {}, [], 0
+    verdicts: dict[str, Text] = {}
+    said: list[str] = []
+    statuses = {0}
     for name, counts in seen.items():
         more, less = baselines.worse(counts, owed[name]), baselines.better(counts, owed[name])
         lost = counts.kernels is None and owed[name]["kernels"] is not None
-        verdict, style, status = ("as stored", "green", 0)
-        if more:
-            verdict, style, status = ("more", "bold red", 1)
-        elif lost:
-            verdict, style, status = ("not compiled", "yellow", 3)
-        elif less:
-            verdict, style, status = ("less", "green", 0)
-        worst = 1 if 1 in (worst, status) else max(worst, status)
-        verdicts[name] = Text(verdict, style=style)
+        status = 1 if more else 3 if lost else 0
+        statuses.add(status)
+        verdicts[name] = Text(
+            {1: "more", 3: "not compiled", 0: "less" if less else "as stored"}[status], STYLES[status]
+        )
         said += [f"{name}: {line}" for line in more + less]
         if lost:
             said.append(f"{name}: {owed[name]['kernels']} kernels are stored, but nothing could be compiled here")
@@ -83,12 +82,13 @@ def _compared(console: Console, seen: dict[str, Counted], owed: dict[str, dict[s
     console.print()
     for line in said:
         console.print(line, soft_wrap=True)
+    worst = 1 if 1 in statuses else max(statuses)
     closing = {
         0: "NOT MORE than stored." + " Less of it: --update holds on to that." * bool(said),
         1: "MORE than stored. Where that is meant, --update stores it; say why in the commit.",
         3: "NOT COMPARED in full: this is no pass.",
     }
-    console.print(Text(closing[worst], style={0: "green", 1: "bold red", 3: "yellow"}[worst]), soft_wrap=True)
+    console.print(Text(closing[worst], style=STYLES[worst]), soft_wrap=True)
     return worst
 
 

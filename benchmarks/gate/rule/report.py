@@ -1,6 +1,7 @@
 """What the gate prints and writes: a row a cell, the verdict, and the same as JSON."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -79,11 +80,8 @@ def to_json(
         "seconds": seconds,
         "cells": [
             {
-                "stage": verdict.cell.stage,
-                "mode": verdict.cell.mode,
+                **asdict(verdict.cell),
                 "size": str(verdict.cell.size),
-                "dtype": verdict.cell.dtype,
-                "device": verdict.cell.device,
                 "verdict": verdict.says,
                 "why": verdict.why,
                 "base_seconds": verdict.seconds,

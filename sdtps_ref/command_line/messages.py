@@ -12,6 +12,8 @@ from sdtps_ref.visible import visible, visible_lines
 if TYPE_CHECKING:
     from rich.console import Console
 
+LONGEST = 2000  # characters of a line; what is accepted may be many names
+
 
 def complain(line: str) -> None:
     """Say on standard error what is wrong, in the name of the command that runs."""
@@ -21,14 +23,9 @@ def complain(line: str) -> None:
 
 def say_error(name: str, line: str) -> None:
     """Write `NAME: LINE` on standard error, red on a terminal. What cannot be written is lost."""
-    text = f"{name}: {one_line(line)}"
+    text = f"{name}: {visible(' '.join(line.split()), LONGEST)}"
     with contextlib.suppress(OSError, ValueError):
         print(click.style(text, fg="red", bold=True) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
-
-
-def one_line(text: str) -> str:
-    """The text on one line, each character that cannot be seen written as its escape."""
-    return visible(" ".join(text.split()), 4000)
 
 
 def results_console() -> "Console":

@@ -17,6 +17,7 @@ from sdtps_ref.command_line.messages import say_error
 from sdtps_ref.command_line.table import CommandTable, complete
 from sdtps_ref.command_line.usage import usage_line
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.visible import visible_lines
 
 COULD_NOT, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -58,7 +59,7 @@ def exit_status(root: click.Command, arguments: list[str]) -> int:
         if verbose:
             text = getattr(error, "traceback", "") or "".join(traceback.format_exception(error))
             with contextlib.suppress(OSError, ValueError):
-                print(text, file=sys.stderr)
+                print(visible_lines(text), file=sys.stderr)
         say_error(name, line)
         return status
 

@@ -51,7 +51,7 @@ from sdtps_ref.command_line.command import Command
         (["gate", "--threads", "0"], "sdtps gate: given --threads 0; accepted: 1 or more"),
         (["bench", "--samples", "2"], "sdtps bench: given --samples 2; accepted: 3 or more"),
         (["bench", "record"], "sdtps bench record: given no --history FILE; accepted: "),
-        (["report", "a\nb\x1b[2J\udcff"], "sdtps report: a b\\x1b[2J\\udcff cannot be read: "),
+        (["report", "a\nb\x1b[2J\udcff"], "sdtps report: a\\nb\\x1b[2J\\udcff cannot be read: "),
     ],
 )
 def test_what_is_not_accepted_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from sdtps_ref.properties.targets.loading import TargetError
 from sdtps_ref.properties.watching.building import Outcome, find_subjects, quiet
 from sdtps_ref.properties.watching.example import ExampleError, subject_of_example
+from sdtps_ref.properties.watching.forms import GIVEN, PUBLISHED, RETURNED, form_of
 from sdtps_ref.properties.watching.passes import Passes, last_soft_weights
 from sdtps_ref.properties.watching.record import watch
-from sdtps_ref.properties.watching.sites import Site, find_sites
+from sdtps_ref.properties.watching.sites import Site
 from sdtps_ref.properties.watching.subject import Subject
 
 
@@ -22,19 +23,23 @@ class FromCall:
         self.source = getattr(module, "__file__", None)
         self.subject = subject
         self.notes: list[str] = []
+        self._passes = Passes(subject)
         with quiet():
-            watched = watch(subject.run(0))
-            sites = find_sites(watched)
-        if not sites:
-            raise NothingChosen(subject, str(last_soft_weights(watched) or "no line of it"))
-        self.found = [subject.told, *(_told(site) for site in _distinct(sites))][:5]
+            reading = self._passes.reading()
+            self.forms = list(dict.fromkeys(form_of(reading, site) for site in reading.sites))
+        if not reading.sites:
+            raise NothingChosen(subject, str(last_soft_weights(reading.watched) or "no line of it"))
+        lines = [_told(site) for site in _distinct(reading.sites)]
+        self.found = [subject.told, *lines[:3], f"form: {'; '.join(self.forms)}"]
         self.notes += [f"judged with {switch}=True, which is False by default" for switch in subject.switches]
-        self._passes: Passes | None = None
+
+    @property
+    def follows_contract(self) -> bool:
+        """Whether its form is the one that the contract's laws are about."""
+        return set(self.forms) <= {PUBLISHED, RETURNED, GIVEN}
 
     def call(self) -> Passes:
-        """The watched passes of the call, made when they are first asked for and kept."""
-        if self._passes is None:
-            self._passes = Passes(self.subject)
+        """The watched passes of the call."""
         return self._passes
 
 

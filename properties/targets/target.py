@@ -139,12 +139,17 @@ def _of_file(module: ModuleType, target: str) -> Any:
 
 
 def _with_call(adapted: Adapted | None, module: ModuleType, only: str | None) -> Any:
-    """The adapted classes, with one call of the outermost of them that chooses tokens."""
+    """The adapted classes, with one call of the outermost of them that chooses tokens.
+
+    The call alone, where it shows another form than the published one: the contract's laws are not true of that.
+    """
     assert adapted is not None
     try:
         watched = from_file(module, str(module.__name__), only)
     except TargetError:
         return adapted
+    if not watched.follows_contract:
+        return watched
     adapted.call = watched.call  # type: ignore[attr-defined]
     adapted.found[:0] = watched.found
     adapted.notes[:0] = watched.notes

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site, is_hard
@@ -97,6 +98,23 @@ def _kept(reading: Reading, site: Site) -> Tensor | None:
             if part.dim() == 2 and 0 < part.shape[-1] < indices.shape[-1]:
                 return blank.scatter(-1, part, True)
     return None
+
+
+def moved_by_the_chosen(reading: Reading, site: Site) -> bool:
+    """Whether a gradient reaches the score from what the choice had a part in; a returned score trains itself."""
+    numbers = [site.choice.number, *(call.number for call in site.further)]
+    made = [(t, reading.watched.watch.number_of(t)) for t in reading.outputs]
+    outputs = [t for t, n in made if n is not None and any(reading.graph.depends(n, number) for number in numbers)]
+    if not outputs or not site.score.requires_grad:
+        return False
+    cotangents = [draw("normal", tuple(t.shape), 23).to(t) for t in outputs]
+    slope = torch.autograd.grad(outputs, site.score, cotangents, retain_graph=True, allow_unused=True)[0]
+    return slope is not None and bool((slope != 0).any())
+
+
+def is_cut(reading: Reading, site: Site) -> bool:
+    """Whether the score carries no gradient though what it was made of does: under no_grad, or detached."""
+    return not site.score.requires_grad and bool(reading.upstream(site.score_call, site.score))
 
 
 def makes_hard_mask(reading: Reading, site: Site) -> bool:

@@ -13,9 +13,11 @@ from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.roads import (
     has_own_backward,
+    is_cut,
     kept_scores_moved,
     makes_hard_mask,
     moved,
+    moved_by_the_chosen,
     moved_elsewhere,
     returned_with_gradient,
     where_it_ends,
@@ -77,15 +79,30 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
 
 def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
     """Without D. Pruning by what is trained elsewhere is right; see `choice_is_trained` for what serves the choice."""
-    if moved(reading, site.score) or has_own_backward(reading, site):
+    if has_own_backward(reading, site):
+        return
+    if moved(reading, site.score):
+        _expect_more_than_the_dropped(reading, site)
         return
     own = passes.names(_untrained(reading, site))
     if own:
         what = f"the choice carries no gradient: none leads from the output to the score{_named(own)}"
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
-    if makes_hard_mask(reading, site) and not moved_elsewhere(reading, site):
+    if makes_hard_mask(reading, site) and (is_cut(reading, site) or not moved_elsewhere(reading, site)):
         what = "the choice is a hard mask without a gradient: none leads from the output to the score"
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+
+
+def _expect_more_than_the_dropped(reading: Reading, site: Site) -> None:
+    """Where a hard mask is made, the extra token's own small gradient does not stand in for D's."""
+    if kept_scores_moved(reading, site) or moved_elsewhere(reading, site) or not makes_hard_mask(reading, site):
+        return
+    raise Violation(
+        "no gradient reaches the scores of the kept tokens: the score is trained by the dropped ones alone",
+        where=where_lost(reading, site),
+        effect="the score learns how to weigh what was dropped, and not what to keep",
+        fix=STRAIGHT_THROUGH,
+    )
 
 
 def _refuse_other_score(passes: Passes, reading: Reading, site: Site) -> None:
@@ -139,11 +156,11 @@ def default_is_trained(probe: Probe) -> None:
 
 @law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)
 def choice_is_trained(probe: Probe) -> None:
-    """What is kept is decided by something that the loss can move: d(output)/d(score) at the kept tokens.
+    """A score that is returned beside what it chose is moved by that choice: d(chosen)/d(score) is there.
 
-    Why: tokens can be pruned by what is trained for something else, such as attention. But a score whose gradient was
-    cut, or that only the dropped tokens' summary moves, is not trained to choose.
-    Breaks when: relevance is computed under no_grad, or D is left out and an extra token is the only road.
+    Why: tokens can be pruned by what is trained for something else, such as attention, or by a score with labels of its
+    own. Where that is not meant, a loss on what was chosen never reaches the score.
+    Breaks when: the chosen tokens are picked by index alone, and the score is returned for a loss beside.
     Remedy: D = hard + (soft - soft.detach()), used where the tokens are pooled; or nothing, where it is meant.
     """
     passes = passes_of(probe)
@@ -153,19 +170,10 @@ def choice_is_trained(probe: Probe) -> None:
             continue
         if has_own_backward(reading, site):
             continue
-        if not moved(reading, site.score):
-            cut = bool(reading.upstream(site.score_call, site.score)) and not site.score.requires_grad
-            if (cut and makes_hard_mask(reading, site)) or passes.returns_score(reading, site):
-                raise Violation(
-                    "tokens are chosen by a score whose gradient is cut here: the choice is not trained",
-                    where=where_lost(reading, site),
-                    effect="what is kept follows from what else is trained, never from the loss",
-                    fix=STRAIGHT_THROUGH + "; or nothing, if that is meant",
-                )
-        elif not kept_scores_moved(reading, site) and not moved_elsewhere(reading, site):
+        if passes.returns_score(reading, site) and not moved_by_the_chosen(reading, site):
             raise Violation(
-                "no gradient reaches the scores of the kept tokens: the score is trained by the dropped ones alone",
+                "the score that tokens are chosen by is returned, but no gradient reaches it from what is chosen",
                 where=where_lost(reading, site),
-                effect="the score learns how to weigh what was dropped, and not what to keep",
-                fix=STRAIGHT_THROUGH,
+                effect="only a loss on the score itself trains it, whatever the chosen tokens are good for",
+                fix=STRAIGHT_THROUGH + "; or nothing, if the score has labels of its own",
             )

@@ -196,7 +196,13 @@ WRONG = (
     Stranger(
         "silent_relevance",
         "Relevance is computed under no_grad, so nothing trains what is kept.",
-        "choice_is_trained",
+        "gradient_reaches_score",
         ("with torch.no_grad():",),
+    ),
+    Stranger(
+        "rated_merge",
+        "A learned rating picks tokens by index and is returned besides: only a loss of its own could train it.",
+        "choice_is_trained",
+        ("best = rating.topk(min(self.keep, rating.shape[1]), dim=1).indices",),
     ),
 )

@@ -13,6 +13,9 @@ from sdtps_ref.command_line.table import CommandTable
 CLI = "sdtps_ref.properties.cli"
 COMMANDS = {
     "certify": (f"{CLI}.certify:certify", "hold an implementation to the laws"),
+    "trace": (f"{CLI}.trace:trace", "why does my selection not learn: watch one training step of your own"),
+    "trace report": (f"{CLI}.trace:report", "draw a run that trace.every sampled, and say at which step it changed"),
+    "trace norms": (f"{CLI}.trace:norms", "gradient norms by part: with a module's own mask, with log D, without D"),
     "laws": (f"{CLI}.laws:laws", "list every law"),
     "explain": (f"{CLI}.laws:explain", "print one law: formula, reason, what breaks it, remedy"),
     "selftest": (f"{CLI}.selftest:selftest", "run the laws on planted faults and right variants"),

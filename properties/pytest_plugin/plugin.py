@@ -1,9 +1,11 @@
 """The pytest plugin: `pytest --sdtps-target mine.py:Mine` collects one test a law, in any folder.
 
-Installed with the suite, so it is loaded into everybody's pytest: it has no fixtures, no marks, and imports
-nothing, torch least of all, until its option is given. Laws raise explicitly, so none of them needs pytest's
-rewriting of assertions.
+Installed with the suite, so it is loaded into everybody's pytest: it has no marks and one fixture, `sdtps_trace`, and
+imports nothing, torch least of all, until its option is given or the fixture is asked for. Laws raise explicitly, so
+none of them needs pytest's rewriting of assertions.
 """
+
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
     except SDTPSError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(laws, "sdtps target")
+
+
+@pytest.fixture
+def sdtps_trace() -> Any:
+    """`with sdtps_trace(model):` around one training step, then `sdtps_trace.check()`: fails as `sdtps trace` would."""
+    from sdtps_ref.properties.pytest_plugin.fixture import Traces
+
+    return Traces()

@@ -35,7 +35,12 @@ class Seen(StepSeen):
 
     def json(self, path: str | Path) -> None:
         """Write all of it to a file."""
-        replace_text(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
+        replace_text(Path(path), self.json_text())
+
+    def json_text(self) -> str:
+        """All of it, as JSON."""
+        return json.dumps(self.to_json(), indent=1) + "
+"
 
     def html(self, path: str | Path) -> None:
         """Write the page: ladder, soft masks, lines, cause and remedy in one file. Needs the extra `report`."""

@@ -50,8 +50,8 @@ class CommandTable(click.Group):
 
     def below(self, name: str) -> dict[str, str]:
         """The commands whose name begins with this one's, with a line on each."""
-        below = {full.removeprefix(f"{name} "): line for full, (_, line) in self.table.items()}
-        return {short: line for short, line in below.items() if f"{name} {short}" in self.table}
+        prefix = f"{name} "
+        return {full.removeprefix(prefix): line for full, (_, line) in self.table.items() if full.startswith(prefix)}
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -69,5 +69,6 @@ class Capture:
 
 def norm(tensor: Tensor) -> float:
     """The 2-norm, in float64 where the device has it: 1e10 times a gradient, squared, leaves float32."""
-    dtype = torch.float32 if tensor.device.type == "mps" else torch.float64
-    return float(torch.linalg.vector_norm(tensor.detach(), dtype=dtype))
+    own = getattr(tensor, "_local_tensor", tensor).detach()  # of a tensor that ranks share, this rank's part
+    dtype = torch.float32 if own.device.type == "mps" else torch.float64
+    return float(torch.linalg.vector_norm(own, dtype=dtype))

@@ -66,12 +66,16 @@ def climb(step: Step, site: Site) -> list[Rung]:
             rungs.append(_of_call(step, "soft mask", flow.soft, gain))
     line = site.score_call.place if site.score_call is not None else site.place
     rungs.append(_rung(step, "score", site.score, gain, line))
-    own = [p for p in flow.own or flow.upstream if p.requires_grad]
+    upstream = [p for p in flow.upstream if p.requires_grad]
+    own = [p for p in flow.own if p.requires_grad] or upstream
+    shared = [p for p in upstream if not any(p is o for o in own)]
     if own:
         steep = jump_below(step.reading, site)
         times = gain if gain is None or steep is None else gain * steep[1]
         rungs.append(Rung("parameters of the score", _together(step, own), times, line))
-    rest = [p for p in step.module.parameters() if p.requires_grad and not any(p is o for o in own)]
+    if shared:
+        rungs.append(Rung("parameters it shares", _together(step, shared), None, None))
+    rest = [p for p in step.module.parameters() if p.requires_grad and not any(p is o for o in (*own, *shared))]
     if rest:
         rungs.append(Rung("rest of the model", _together(step, rest), 1.0, None))
     return rungs

@@ -75,6 +75,8 @@ class Replay:
     def _copy(self, tensor: Tensor) -> Tensor:
         """The recorded tensor in float64, cut off from its graph; integers as they are."""
         if id(tensor) not in self._copies:
+            if not is_there(tensor):
+                raise CannotReplay("a parameter was freed after the forward pass, as FSDP does")
             own = tensor.detach()
             self._copies[id(tensor)] = own.to(torch.float64, copy=True) if own.is_floating_point() else own
         return self._copies[id(tensor)]
@@ -118,6 +120,14 @@ class Replay:
         own = args[0].clone()
         replaced[id(target)] = own
         return (own, *args[1:])
+
+
+def is_there(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is: FSDP frees that of whole parameters between forward and backward."""
+    if tensor.layout != torch.strided or tensor.numel() == 0 or tensor.device.type == "meta":
+        return tensor.device.type != "meta"
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.untyped_storage().nbytes() >= (tensor.storage_offset() + last + 1) * tensor.element_size()
 
 
 def _no_autocast(device: str) -> contextlib.AbstractContextManager[Any]:

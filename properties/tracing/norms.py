@@ -37,7 +37,7 @@ class Norms:
 def published(sizes: dict[str, int]) -> Subject:
     """The published form at a size (B N K C M): score predictor's place is taken by a score that is handed over."""
     batch, tokens, keep, dim, slots = (sizes[axis] for axis in "BNKCM")
-    module = Reference().pipeline(dim=dim, num_tokens=tokens, keep=keep, slots=slots, tau=1.0)
+    module = Reference(mask="subtract").pipeline(dim=dim, num_tokens=tokens, keep=keep, slots=slots, tau=1.0)
 
     def make(seed: int) -> tuple[list[Any], dict[str, Any]]:
         generator = torch.Generator().manual_seed(seed)

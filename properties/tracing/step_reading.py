@@ -43,6 +43,7 @@ class StepReading(Reading):
         self.root_call = len(watch.calls) - 1 if number is None else number
         self.flows = {id(site): Flow(watch, self.graph, site, self.root_call, held) for site in sites}
         self.replay = Replay(watch, self.graph)
+        self._follow_picks = True  # whether picked tokens require grad anew when calls are made again
         self._ends = [end for flow in self.flows.values() if (end := flow.pooled) is not None]
 
     def gradient(self, source: Tensor) -> Tensor | None:
@@ -57,7 +58,7 @@ class StepReading(Reading):
         own = StepReading.__new__(StepReading)
         own.__dict__.update(self.__dict__)
         own.__dict__.pop("_loss", None)
-        own.sites = [site]
+        own.sites, own._follow_picks = [site], False
         own._ends = [end] if (end := self.flows[id(site)].pooled) is not None else []
         return own
 
@@ -66,7 +67,7 @@ class StepReading(Reading):
         last = max((end.number for end in self._ends), default=self.root_call)
         picks = [
             c.number
-            for c in self.watch.calls[:last]
+            for c in self.watch.calls[: last if self._follow_picks else 0]
             if _picks(c) and not any(self.graph.depends(c.number, number) for number in answers)
         ]
         found = self.replay.again(answers, last, picks)

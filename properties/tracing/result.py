@@ -39,8 +39,7 @@ class Seen(StepSeen):
 
     def json_text(self) -> str:
         """All of it, as JSON."""
-        return json.dumps(self.to_json(), indent=1) + "
-"
+        return json.dumps(self.to_json(), indent=1) + "\n"
 
     def html(self, path: str | Path) -> None:
         """Write the page: ladder, soft masks, lines, cause and remedy in one file. Needs the extra `report`."""

@@ -15,7 +15,8 @@ class Cause:
     kind: a stable word for it, such as `mask.gain`. explains: ids of the laws that fail because of it. effect: what
     it does to training, or to results. fix: the line of code that mends it, or what to do. training: the effect in
     two or three words for the headline (`gain 1e+10`), empty where training does not suffer. alternative: the other
-    explanation, where two account for the same failures. where: the user's line, where it is known.
+    explanation, where two account for the same failures, and alternative_kind its kind. where: the user's line, where
+    it is known.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Cause:
     fix: str = ""
     training: str = ""
     alternative: str = ""
+    alternative_kind: str = ""
     where: SourceLine | None = None
 
     def to_json(self) -> dict[str, Any]:

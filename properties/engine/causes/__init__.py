@@ -1,0 +1,80 @@
+"""From what failed to what is wrong: the explanation that accounts for most of it comes first.
+
+Findings in the user's own call are causes already: each has its line, its effect and its remedy. What failed through
+the contract is explained by hypotheses, from readings that `examination` takes where the implementation is; what no
+hypothesis accounts for stands for itself, in the words of its law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sdtps_ref.properties.certificates.cause import Cause
+from sdtps_ref.properties.certificates.certificate import LawResult
+from sdtps_ref.properties.engine.causes.by_law import RANKS, cause_of, rank
+from sdtps_ref.properties.engine.causes.hypothesis import Readings
+from sdtps_ref.properties.engine.causes.inference import Explanation, explanations
+from sdtps_ref.properties.kit.source_line import SourceLine
+
+CALL = "call."
+
+
+def failing_of(results: Iterable[LawResult]) -> dict[str, LawResult]:
+    """What failed or warned, by law."""
+    return {result.id: result for result in results if result.status in ("failed", "error")}
+
+
+def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None = None) -> tuple[Cause, ...]:
+    """The causes behind the failures and warnings, the one that matters most to training first.
+
+    readings: what `examined` read of the implementation; without any, every failure stands for itself.
+    """
+    failing = failing_of(results)
+    found: list[tuple[int, bool, Cause]] = []  # rank, whether it refuses
+    explained: set[str] = set()
+
+    def add(cause: Cause, of_rank: int) -> None:
+        found.append((of_rank, any(failing[law_id].refuses for law_id in cause.explains), cause))
+        explained.update(cause.explains)
+
+    order = [law_id for law_id in RANKS if law_id in failing]
+    for law_id in [law_id for law_id in (*order, *failing) if law_id.startswith(CALL)]:
+        if law_id not in explained:
+            add(cause_of(failing[law_id], failing), rank(law_id))
+    left = {law_id: _message(result) for law_id, result in failing.items() if law_id not in explained}
+    for explanation in explanations(Readings(readings or {}, left)) if readings else ():
+        add(_cause(explanation, failing), explanation.hypothesis.rank)
+    for law_id in left:
+        if law_id not in explained:
+            add(cause_of(failing[law_id], failing), rank(law_id))
+    found.sort(key=lambda entry: (not entry[2].training, -entry[0], not entry[1]))
+    return tuple(cause for _, _, cause in found)
+
+
+def _message(result: LawResult) -> str:
+    return result.failure.message if result.failure else result.reason
+
+
+def _cause(explanation: Explanation, failing: Mapping[str, LawResult]) -> Cause:
+    hypothesis, other = explanation.hypothesis, explanation.alternative
+    places = [failing[law_id].failure.where for law_id in explanation.laws if failing[law_id].failure]
+    return Cause(
+        kind=hypothesis.kind,
+        sentence=explanation.said(hypothesis.sentence),
+        explains=explanation.laws,
+        effect=hypothesis.effect,
+        fix=hypothesis.fix,
+        training=explanation.said(hypothesis.training),
+        alternative="" if other is None else other.sentence.format(**(explanation.alternative_words or {})),
+        alternative_kind="" if other is None else other.kind,
+        where=next((place for place in places if place), None) or _place(explanation),
+    )
+
+
+def _place(explanation: Explanation) -> SourceLine | None:
+    place = explanation.words.get("place")
+    return SourceLine(*place) if place else None
+
+
+__all__ = ["causes_of", "failing_of"]

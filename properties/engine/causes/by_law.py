@@ -1,0 +1,102 @@
+"""A cause for what a law found: the finding itself, where no hypothesis accounts for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdtps_ref.properties.certificates.cause import Cause
+from sdtps_ref.properties.certificates.certificate import LawResult
+from sdtps_ref.properties.engine.causes.hypothesis import (
+    AS_A_PROGRAM,
+    LESS_EXPLORED,
+    MISLED,
+    OTHER_RESULTS,
+    STEEP,
+    UNTRAINED,
+)
+from sdtps_ref.properties.kit.law import all_laws
+
+# What it does to training that one of these is broken. Findings in the user's own call come before those that were
+# made through the contract, and among each other in this order.
+RANKS = {
+    "call.gradient_reaches_score": UNTRAINED,
+    "call.gain_is_about_one": STEEP,
+    "call.backward_stays_in_its_sample": MISLED,
+    "call.decision_meets_its_tokens": MISLED,
+    "call.keeps_the_highest": MISLED,
+    "call.decision_is_hard": MISLED,
+    "call.samples_are_independent": MISLED,
+    "call.repeats": OTHER_RESULTS,
+    "call.noise_is_fresh": LESS_EXPLORED,
+    "call.temperature_divides": LESS_EXPLORED,
+    "call.choice_is_trained": LESS_EXPLORED,
+    "call.default_is_trained": LESS_EXPLORED,
+    "call.score_is_not_steep": LESS_EXPLORED,
+    "call.extra_token_is_of_the_dropped": LESS_EXPLORED,
+    "call.eval_is_deterministic": LESS_EXPLORED,
+    "gradient.reaches_score": UNTRAINED,
+    "gradient.is_finite": UNTRAINED,
+    "training.everything_is_trained": UNTRAINED,
+    "gradient.well_conditioned": STEEP,
+    "training.gradient_stays_bounded": STEEP,
+}
+# Laws without a rank of their own, by their stage.
+STAGES = {
+    "call": LESS_EXPLORED,
+    "gradient": MISLED,
+    "decision": MISLED,
+    "training": MISLED,
+    "selection": OTHER_RESULTS,
+    "aggregation": OTHER_RESULTS,
+    "multimodal": OTHER_RESULTS,
+    "branches": OTHER_RESULTS,
+    "symmetry": OTHER_RESULTS,
+    "noise": LESS_EXPLORED,
+}
+# What a finding in the user's own call explains of the laws that are judged through the contract.
+FOLLOWS = {
+    "call.gradient_reaches_score": ("gradient.reaches_score", "gradient.matches_closed_form"),
+    "call.gain_is_about_one": ("gradient.well_conditioned", "gradient.is_finite_in_float16"),
+}
+TRAINING = {
+    "call.gradient_reaches_score": "the score is never trained",
+    "gradient.reaches_score": "the score is never trained",
+    "gradient.is_finite": "NaN gradients",
+    "call.choice_is_trained": "the choice is not trained",
+    "call.keeps_the_highest": "it is trained backwards",
+    "call.backward_stays_in_its_sample": "gradients cross samples",
+    "call.decision_meets_its_tokens": "gradients go to other tokens",
+    "call.score_is_not_steep": "steep score",
+    "training.gradient_stays_bounded": "steep score",
+    "training.everything_is_trained": "a part is never trained",
+}
+GAINS = ("call.gain_is_about_one", "gradient.well_conditioned")
+
+
+def rank(law_id: str) -> int:
+    """What it does to training that this law is broken; see `hypothesis`."""
+    return RANKS.get(law_id, STAGES.get(law_id.partition(".")[0], AS_A_PROGRAM))
+
+
+def cause_of(result: LawResult, failing: Mapping[str, LawResult]) -> Cause:
+    """The finding as a cause; it explains its own law, and those that follow from it."""
+    failure = result.failure
+    law = all_laws().get(result.id)
+    remedy = " ".join(law.sections["Remedy"].split()) if law else ""
+    return Cause(
+        kind=result.id,
+        sentence=failure.message if failure else result.reason,
+        explains=(result.id, *(other for other in FOLLOWS.get(result.id, ()) if other in failing)),
+        effect=failure.effect if failure else "",
+        fix=(failure.fix if failure else "") or remedy,
+        training=_training(result),
+        where=failure.where if failure else None,
+    )
+
+
+def _training(result: LawResult) -> str:
+    """What it does to training, in two or three words; empty where training does not suffer."""
+    if result.id in GAINS:
+        gain = result.findings.get("gain")
+        return f"gain {gain:.0e}" if isinstance(gain, float) else "gain"
+    return TRAINING.get(result.id, "")

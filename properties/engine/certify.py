@@ -9,7 +9,7 @@ from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.certificates.expected import GivenExpected
 from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.engine.budget import Budget
-from sdtps_ref.properties.engine.causes import causes_of
+from sdtps_ref.properties.engine.causes import causes_of, failing_of
 from sdtps_ref.properties.engine.environment import environment
 from sdtps_ref.properties.engine.example_database import GivenDatabase
 from sdtps_ref.properties.engine.expectations import held_against
@@ -107,6 +107,7 @@ def certificate_of(
         announce=announced,
     )
     results = {law_id: results[law_id] for law_id in selected}
+    readings = _examined(results, runners[0], budget)
     if reproduce:
         results = _with_scripts_run(results, runners[0], budget.for_scripts())
     return Certificate(
@@ -114,8 +115,14 @@ def certificate_of(
         environment=environment(settings, runners[0].isolation),
         laws=tuple(results.values()),
         seconds=time.perf_counter() - started,
-        causes=causes_of(results.values()),
+        causes=causes_of(results.values(), readings),
     )
+
+
+def _examined(results: Mapping[str, LawResult], runner: Runner, budget: Budget) -> dict[str, Any]:
+    """What a short look at the implementation reads, where something failed and nothing speaks against another look."""
+    failing = tuple(failing_of(results.values()))
+    return runner.examined(failing) if failing and not budget.strikes and not runner.meddling else {}
 
 
 def speaks_of(law: Law, methods: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
 from sdtps_ref.properties.contract import METHODS, provided
 from sdtps_ref.properties.engine.at_work import unwritten
+from sdtps_ref.properties.engine.causes.examination import examined
 from sdtps_ref.properties.engine.deciding import Deciding
 from sdtps_ref.properties.engine.deciding import told as told_of
 from sdtps_ref.properties.engine.law_run import LawRun
@@ -72,6 +73,9 @@ class Runner(Protocol):
 
     def reproduced(self, failures: Sequence[Failure], seconds: float | None = None) -> list[bool | None]:
         """Of each failure, whether its script shows it; None where it was not run within `seconds` for all of them."""
+
+    def examined(self, failed: Sequence[str]) -> dict[str, Any]:
+        """What a short look at the implementation reads, for the causes of these laws' failures; see `causes`."""
 
     def close(self) -> list[str]:
         """Give back what it holds. Returns lines about what was left there."""
@@ -169,6 +173,11 @@ class InProcessRunner:
             return reproduced(
                 failures, self.implementation, has_target=has_target, seconds=seconds, memory_gib=self.memory_gib
             )
+
+    def examined(self, failed: Sequence[str]) -> dict[str, Any]:
+        """What a short look at the implementation reads, for the causes of these laws' failures; see `causes`."""
+        with _calm_torch(), preserve_functions("the implementation", set()):
+            return examined(self.implementation, self.methods, failed, self.settings.device)
 
     def close(self) -> list[str]:
         """Holds nothing."""

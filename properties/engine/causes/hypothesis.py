@@ -60,5 +60,5 @@ class Hypothesis:
         return direct, direct | wake
 
 
-DOWNSTREAM = ("gradient.*", "noise.*", "multimodal.*", "training.*", "symmetry.*", "runtime.*", "distributed.*",
-              "branches.*", "selection.*", "decision.*")  # fmt: skip
+DOWNSTREAM = ("gradient.*", "noise.*", "multimodal.*", "training.*", "symmetry.*", "distributed.*", "branches.*",
+              "selection.*", "decision.*", "runtime.survives_large_scores", "runtime.autocast")  # fmt: skip

@@ -22,7 +22,7 @@ from sdtps_ref.properties.engine.budget import HUNG, MEMORY, Budget
 from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.isolation.pipe import READY
 from sdtps_ref.properties.engine.isolation.subject import Subject
-from sdtps_ref.properties.engine.isolation.worker import Load, Reproduce, Try
+from sdtps_ref.properties.engine.isolation.worker import Examine, Load, Reproduce, Try
 from sdtps_ref.properties.engine.reproduce import reproduced
 from sdtps_ref.properties.engine.runner import ImplementationInfo, distrusted
 from sdtps_ref.properties.engine.settings import PROFILES, Limits, RunSettings
@@ -33,6 +33,7 @@ from sdtps_ref.properties.kit.law import Law
 GRACE = 5.0  # seconds that a child may take to end itself after its time is up, before it is killed
 STARTING = 120.0  # seconds to import torch and the laws
 FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
+LOOK = 30.0  # seconds for a look at what may be behind failures, which takes one on a machine that is free
 LONGEST = 1_000_000  # bytes of a case
 OURS = Path(__file__).resolve().parents[2]
 
@@ -126,6 +127,14 @@ class SubprocessRunner:
             self._end()
         return [False] * len(failures)
 
+    def examined(self, failed: Sequence[str]) -> dict[str, Any]:
+        """What a short look at the implementation reads, for the causes of these laws' failures; see `causes`."""
+        try:
+            return dict(self._answered(Examine(tuple(failed), min(self.limits.seconds or LOOK, LOOK)))["examined"])
+        except (Lost, Refused, Forged, KeyError, TypeError, ValueError):
+            self._end()
+            return {}
+
     def close(self) -> list[str]:
         """End the process, and all that it started. Returns a line where it left processes running."""
         self._end()
@@ -160,7 +169,7 @@ class SubprocessRunner:
             raise Refused(answer["refused"], answer["traceback"])
         return ImplementationInfo(**answer["about"])
 
-    def _answered(self, order: Try | Reproduce) -> dict[str, Any]:
+    def _answered(self, order: Try | Reproduce | Examine) -> dict[str, Any]:
         """Give an order, to a fresh child where the last one was lost. Raises Lost, Refused or Forged."""
         if self.launched is None:
             started = time.monotonic()

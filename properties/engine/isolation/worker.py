@@ -55,6 +55,14 @@ class Reproduce:
 
 
 @dataclass(frozen=True)
+class Examine:
+    """An order: look at what may be behind the failures of these laws. seconds: for it."""
+
+    failed: tuple[str, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class Load:
     """The first order: what is tried, with which settings, to be loaded within `seconds`.
 
@@ -101,6 +109,8 @@ def _serve(trying: int, printed: IO[bytes]) -> None:
         with _within(order.seconds):
             if isinstance(order, Reproduce):
                 answer: dict[str, Any] = {"reproduced": loaded.reproduced(order.failures, order.seconds)}
+            elif isinstance(order, Examine):
+                answer = {"examined": loaded.examined(order.failed)}
             else:
                 answer = _judged(loaded, order, trying, printed)
                 answer["spent"] |= memory_in_use() - before > (load.limits.memory_gib or 1e9) * GIB / 2

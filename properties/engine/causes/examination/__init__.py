@@ -10,7 +10,8 @@ import io
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sdtps_ref.properties.engine.causes.examination import (
@@ -28,36 +29,58 @@ from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.kit.global_state import preserve_settings
 
 Examination = Callable[[Bench], dict[str, Any]]
-# By the methods of the contract that are needed, the cheap and telling ones first.
-ORDER: tuple[tuple[tuple[str, ...], tuple[Examination, ...]], ...] = (
-    (("selector",), (*soft_mask.EXAMINATIONS, *choice.EXAMINATIONS, *gathering.EXAMINATIONS)),
-    (("aggregator",), pooling.EXAMINATIONS),
-    (("pipeline",), tuple(each for each in wiring.EXAMINATIONS if each is not wiring.gains)),
-    (("pipeline", "aggregator"), (wiring.gains,)),
-    (("multimodal",), modalities.EXAMINATIONS),
-    (("model",), model.EXAMINATIONS),
-    (("selector",), conduct.EXAMINATIONS),
-    (("selector",), noise.EXAMINATIONS),
+
+
+@dataclass(frozen=True)
+class Group:
+    """Examinations of the same methods. stages: of the laws for whose failures they are made; empty for any."""
+
+    needs: tuple[str, ...]
+    examinations: tuple[Examination, ...]
+    stages: tuple[str, ...] = ()
+
+
+GROUPS = (
+    Group(("selector",), (*soft_mask.EXAMINATIONS, *choice.EXAMINATIONS, *gathering.EXAMINATIONS)),
+    Group(("aggregator",), pooling.EXAMINATIONS),
+    Group(("pipeline",), wiring.EXAMINATIONS),
+    Group(("pipeline", "aggregator"), (wiring.gains,)),
+    Group(("multimodal",), modalities.EXAMINATIONS, ("multimodal", "symmetry", "selection")),
+    Group(("model",), model.EXAMINATIONS, ("training", "distributed", "symmetry")),
+    Group(("selector",), conduct.EXAMINATIONS, ("runtime", "shape", "errors", "distributed", "symmetry", "selection")),
+    Group(("selector",), noise.EXAMINATIONS, ("noise", "runtime", "multimodal", "distributed")),
 )
+KNOWN = {stage for group in GROUPS for stage in group.stages} | {"decision", "gradient", "aggregation"}
 SECONDS = 20.0  # after which no further examination is begun; all of them take about one, on a machine that is free
 
 
-def examined(implementation: Any, device: str = "cpu") -> dict[str, Any]:
-    """Readings by name. Whatever the implementation raises is a reading too: `raised.<examination>`."""
-    bench, found = Bench(implementation, device), dict[str, Any]()
+def examined(implementation: Any, methods: Sequence[str], failed: Iterable[str], device: str = "cpu") -> dict[str, Any]:
+    """Readings by name. Whatever the implementation raises is a reading too: `raised.<examination>`.
+
+    methods: of the contract, that it has. failed: ids of the laws that failed, for which a cause is sought.
+    """
+    stages = {law_id.partition(".")[0] for law_id in failed}
+    if not stages - {"call"}:
+        return {}  # what a law finds in the user's own call is a cause already
+    bench, found = Bench(implementation, methods, device), dict[str, Any]()
     started = time.perf_counter()
-    for needs, examinations in ORDER:
-        for examination in examinations:
-            if not bench.has(*needs) or time.perf_counter() - started > SECONDS:
-                continue
-            name = f"{examination.__module__.rpartition('.')[2]}.{examination.__name__}"
-            try:
-                with _quiet(), preserve_settings(name, set()):
-                    found |= examination(bench)
-            except (Exception, SystemExit) as error:
-                original = getattr(error, "original", error)
-                found[f"raised.{name}"] = f"{type(original).__name__}: {original}".splitlines()[0][:200]
-    return {name: _plain(value) for name, value in found.items()}
+    for group in GROUPS:
+        concerned = not group.stages or stages & set(group.stages) or stages - KNOWN - {"call"}
+        for examination in group.examinations if concerned and bench.has(*group.needs) else ():
+            if time.perf_counter() - started > SECONDS:
+                return found
+            found |= _examined(examination, bench)
+    return found
+
+
+def _examined(examination: Examination, bench: Bench) -> dict[str, Any]:
+    name = f"{examination.__module__.rpartition('.')[2]}.{examination.__name__}"
+    try:
+        with _quiet(), preserve_settings(name, set()):
+            return {reading: _plain(value) for reading, value in examination(bench).items()}
+    except (Exception, SystemExit) as error:
+        original = getattr(error, "original", error)
+        return {f"raised.{name}": f"{type(original).__name__}: {original}".splitlines()[0][:200]}
 
 
 @contextlib.contextmanager

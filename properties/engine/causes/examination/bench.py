@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -21,8 +22,8 @@ USUAL = Case(batch=3, num_tokens=7, keep=4, dim=8, slots=2, tau=0.5, dtype="floa
 class Bench:
     """Cases that differ from the usual one by what is asked for."""
 
-    def __init__(self, implementation: Any, device: str = "cpu"):
-        self.implementation, self.device = implementation, device
+    def __init__(self, implementation: Any, methods: Sequence[str], device: str = "cpu"):
+        self.implementation, self.methods, self.device = implementation, methods, device
         self._probes: dict[Case, Probe] = {}
 
     def probe(self, **changes: Any) -> Probe:
@@ -36,11 +37,7 @@ class Bench:
 
     def has(self, *methods: str) -> bool:
         """Whether the implementation has these methods of the contract."""
-        return set(methods) <= set(self.probe().methods)
-
-    def modes(self) -> tuple[bool, ...]:
-        """Training first: a hard D without a gradient is fine in eval mode."""
-        return (True, False)
+        return set(methods) <= set(self.methods)
 
     @cached_property
     def decision_jacobian(self) -> Tensor:

@@ -10,9 +10,24 @@ from torch import Tensor, nn
 from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.signals.model import built_model, leaves, tensors, trainable
+from sdtps_ref.properties.watching.graph import Graph
 from sdtps_ref.properties.watching.record import Watched, watch
 
 SIZES = {"batch": 4, "num_tokens": 9, "keep": 5, "dim": 32, "slots": 3, "dtype": "float32", "tau": 1.0}
+
+SMALL = 1e-4  # a floor of 1e-3 keeps a slope bearable
+REACH = 4  # calls behind the denominator: a difference, an epsilon, a root
+DIVIDES = ("div", "__truediv__", "true_divide", "divide")
+SPREADS = {
+    "std": "a standard deviation",
+    "var": "a standard deviation",
+    "sqrt": "a length",
+    "norm": "a length",
+    "amax": "a maximum less a minimum",
+    "max": "a maximum less a minimum",
+    "amin": "a maximum less a minimum",
+    "min": "a maximum less a minimum",
+}
 
 
 def training(bench: Bench) -> dict[str, Any]:
@@ -84,6 +99,35 @@ def _is_a_row(probe: Probe, output: Tensor) -> bool:
     return output.shape[-1] in (probe.case.num_tokens, probe.case.keep) and output.ndim == 2
 
 
+def steepness(bench: Bench) -> dict[str, Any]:
+    """`model.divides_by`: by what the model divides where all tokens of a sample are alike, if that is next to nothing."""
+    probe = bench.probe(**SIZES)
+    module, inputs = built_model(probe)
+    owned = _owned(inputs, probe)
+    for even in (True, False):  # all alike, then all zero
+        given = {
+            name: _alike(part, even) if isinstance(part, Tensor) and part.ndim == 3 and part.is_floating_point() else part
+            for name, part in owned.items()
+        }
+        watched = watch(lambda given=given: module(**given), seed=3)
+        graph = Graph(watched.calls)
+        for call in watched.calls:
+            if call.name not in DIVIDES or len(call.read) < 2 or not float(call.read[1].detach().abs().amin()) < SMALL:
+                continue
+            made_by = watched.watch.number_of(call.read[1])
+            behind = [] if made_by is None else [made_by, *graph.ancestors(made_by)]
+            for number in behind[:REACH]:
+                if by := SPREADS.get(watched.calls[number].name):
+                    place = None if call.place is None else [call.place.file, call.place.line]
+                    return {"model.divides_by": by, "model.divides_at": place}
+    return {"model.divides_by": ""}
+
+
+def _alike(part: Tensor, even: bool) -> Tensor:
+    alike = part.detach()[:, :1].expand_as(part) if even else torch.zeros_like(part.detach())
+    return alike.contiguous().requires_grad_(part.requires_grad)
+
+
 def samples(bench: Bench) -> dict[str, Any]:
     """`model.of_own_sample`: whether a sample alone gives what it gives in a batch, in eval mode."""
     probe = bench.probe(**{**SIZES, "training": False})
@@ -97,4 +141,4 @@ def samples(bench: Bench) -> dict[str, Any]:
     return {"model.of_own_sample": all(same(alone[where], whole[where][:1], 1e-4) for where in whole if where in alone)}
 
 
-EXAMINATIONS = (training, samples)
+EXAMINATIONS = (training, steepness, samples)

@@ -61,12 +61,12 @@ def generator(bench: Bench) -> dict[str, Any]:
         before.append(torch.get_rng_state())
         built(probe.tokens, probe.score)
         after.append(torch.get_rng_state())
-    fresh = []
-    for seed in (31, 32):
-        fresh_probe = Probe(bench.implementation, probe.case)
-        made = fresh_probe.build("selector", fresh=True)
+    fresh = []  # in sizes never seen before: what was kept by shape is not asked
+    for seed, batch in ((31, 43), (32, 44)):
+        new = bench.probe(tau=2.0, **{**FEW, "batch": batch})
+        made = new.build("selector")
         seed_torch(seed)
-        fresh.append(jacobians.noise_behind(made(probe.tokens, probe.score).decision, probe.score, probe.case.tau))
+        fresh.append(jacobians.noise_behind(made(new.tokens, new.score).decision, new.score, new.case.tau)[:8])
     seed_torch(41)
     following = [
         jacobians.noise_behind(built(probe.tokens, probe.score).decision, probe.score, probe.case.tau) for _ in range(2)

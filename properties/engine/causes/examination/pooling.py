@@ -13,6 +13,7 @@ from sdtps_ref.properties.kit.probe import Probe
 
 NEAR = 1e-5
 KEPT = 5
+MANY = {"batch": 4, "num_tokens": 128, "keep": 64, "dim": 512, "slots": 25}
 LARGE = {"scores": "normal", "training": False}
 
 
@@ -177,11 +178,10 @@ def extremes(bench: Bench) -> dict[str, Any]:
     for name, entry in (("pooled.finite_in_half", 1.0), ("pooled.of_nothing", 0.0)):
         dtype = "float16" if entry else USUAL.dtype
         finite = []
-        for spread in (1.0, 30.0) if entry else (1.0,):
-            probe = bench.probe(dtype=dtype, training=False, scores="normal")
-            tokens = (spread * probe.tokens[:, :KEPT]).detach()
+        for sizes in (MANY, {}) if entry else ({},):
+            probe = bench.probe(dtype=dtype, **{**LARGE, **sizes})
+            tokens = probe.tokens[:, : probe.case.keep]
             ones = torch.full_like(tokens[:, :, 0], entry)
-            ones[:, -1] = entry if entry == 0 else 1.0
             finite.append(bool(probe.aggregate(tokens, ones).isfinite().all()))
         found[name] = all(finite) if entry else ("finite" if all(finite) else "not finite")
     return found

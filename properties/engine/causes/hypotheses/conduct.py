@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sdtps_ref.properties.engine.causes.hypothesis import MISLED, OTHER_RESULTS, Hypothesis, Readings
 
-WAKE = ("runtime.*", "symmetry.*", "shape.*", "selection.*", "gradient.*", "distributed.*", "state.*", "calls.*")
+WAKE = ("runtime.*", "symmetry.*", "shape.*", "selection.*", "gradient.*", "distributed.*", "decision.*",
+        "multimodal.*")  # fmt: skip
 
 
 def _scatters(r: Readings) -> bool:
@@ -33,7 +34,7 @@ HYPOTHESES = (
         "state.cached",
         "what was computed in one call is given to later ones ({where})",
         lambda r: _cached(r) and {"where": r["state.answers"][0]},
-        ("runtime.has_no_state", "runtime.*"),
+        ("runtime.has_no_state", "runtime.*", "gradient.*", "decision.*"),
         (*WAKE, "training.*"),
         MISLED,
         effect="the same input gives another answer, by what came before it",

@@ -53,7 +53,7 @@ HYPOTHESES = (
         "mask.overflow",
         "the mask's constant is a number that float16 does not hold: infinite, and times zero NaN",
         lambda r: r["pooled.finite_in_half"] is False and bool(_gain(r)),
-        ("aggregation.finite_in_half",),
+        ("aggregation.finite_in_half", "gradient.is_finite_in_float16", "gradient.well_conditioned"),
         (*WAKE, "errors.*"),
         UNTRAINED,
         3,

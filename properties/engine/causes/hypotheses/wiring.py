@@ -164,7 +164,7 @@ HYPOTHESES = (
         "the pipeline masks all N tokens by log D: at D = 0 the slope is infinite, and times zero NaN",
         lambda r: r["wiring.gradient"] == "not finite" and r["soft_mask.form"] == "softmax"
         and r["mask.gradient_at_zeros"] == "not finite",
-        ("gradient.is_finite*",),
+        ("gradient.is_finite*", "aggregation.gradient_equals_gather_first"),
         (*WAKE, "aggregation.*"),
         UNTRAINED,
         4,
@@ -255,6 +255,17 @@ HYPOTHESES = (
         effect="what is kept of a sample depends on the samples that it is batched with",
         fix="take minimum, maximum and deviation of the score over dim=-1",
         training="samples choose together",
+    ),
+    Hypothesis(
+        "score.divided_by_nothing",
+        "where the model makes its score it divides by {by}, which is next to nothing on a plain background",
+        lambda r: r["model.divides_by"] and {"by": r["model.divides_by"], "place": r["model.divides_at"]},
+        ("training.gradient_stays_bounded",),
+        ("training.*", "gradient.is_finite*"),
+        STEEP,
+        effect="one row whose tokens are alike outweighs all others of the batch, or makes everything NaN",
+        fix="(x - min) / (max - min).clamp(min=1e-3); an epsilon of 1e-3 under the root or in cosine_similarity",
+        training="steep score",
     ),
     Hypothesis(
         "score.under_no_grad",

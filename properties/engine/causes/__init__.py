@@ -58,7 +58,8 @@ def _message(result: LawResult) -> str:
 
 def _cause(explanation: Explanation, failing: Mapping[str, LawResult]) -> Cause:
     hypothesis, other = explanation.hypothesis, explanation.alternative
-    places = [failing[law_id].failure.where for law_id in explanation.laws if failing[law_id].failure]
+    failures = [failing[law_id].failure for law_id in explanation.laws]
+    places = [failure.where for failure in failures if failure]
     return Cause(
         kind=hypothesis.kind,
         sentence=explanation.said(hypothesis.sentence),

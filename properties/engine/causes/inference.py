@@ -47,9 +47,7 @@ def explanations(readings: Readings, hypotheses: Iterable[Hypothesis] = ALL) -> 
             break
         ranked.sort(key=lambda entry: entry[0], reverse=True)
         _, best, words, direct, all_of_them = ranked[0]
-        rivals = [
-            entry for entry in ranked[1:] if entry[3] == direct and entry[1].specific == best.specific
-        ]
+        rivals = [entry for entry in ranked[1:] if entry[3] == direct and entry[1].specific == best.specific]
         other = rivals[0] if rivals else None
         found.append(
             Explanation(

@@ -17,12 +17,13 @@ CLOSE = 2.0**-9  # apart for float32, a tie for bfloat16 near one
 
 def values_of_decision(bench: Bench) -> dict[str, Any]:
     """`decision.values`: hard, rounded, soft or not finite, in float32 and float64, and in bfloat16 past 256 tokens."""
-    found = {}
-    for name, changes in (
+    found: dict[str, Any] = {}
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("", {}),
         ("", {"dtype": "float32", "num_tokens": 40, "keep": 13}),
         ("_in_half", {"dtype": "bfloat16", "num_tokens": 300, "keep": 100, "scores": "distinct"}),
-    ):
+    )
+    for name, changes in cases:
         probe = bench.probe(**changes)
         decision = probe.select().decision.detach()
         now = _kind(decision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,9 +45,9 @@ def inputs(bench: Bench) -> dict[str, Any]:
     if bench.has("aggregator"):
         probe = bench.probe()
         tokens = probe.tokens[:, :4].clone()
-        version, before = tokens._version, tokens.clone()
+        version, values_before = tokens._version, tokens.clone()
         probe.build("aggregator")(tokens, torch.ones_like(tokens[:, :, 0]))
-        if tokens._version != version or not torch.equal(tokens, before):
+        if tokens._version != version or not torch.equal(tokens, values_before):
             written.append("aggregator, with gradients")
     return {"inputs.written": written}
 
@@ -83,7 +84,9 @@ def slopes(bench: Bench) -> dict[str, Any]:
         for seed in range(calls):
             probe.select(seed=seed)
         torch.manual_seed(0)
-        rates.append(float(jacobians.softmax_behind(jacobians.jacobian(probe.select().decision, probe.score))[1].mean()))
+        rates.append(
+            float(jacobians.softmax_behind(jacobians.jacobian(probe.select().decision, probe.score))[1].mean())
+        )
     return {"state.temperature_moves": abs(rates[1] / rates[0] - 1) > 1e-9}
 
 
@@ -96,7 +99,9 @@ def _kept_state(built: Any) -> dict[str, Tensor]:
 
 
 def _floats(result: Any) -> list[Tensor]:
-    parts = [result] if isinstance(result, Tensor) else list(vars(result).values()) if hasattr(result, "__dict__") else []
+    parts = (
+        [result] if isinstance(result, Tensor) else list(vars(result).values()) if hasattr(result, "__dict__") else []
+    )
     return [part.detach() for part in parts if isinstance(part, Tensor) and part.is_floating_point()]
 
 
@@ -138,7 +143,7 @@ def reading_values(bench: Bench) -> dict[str, Any]:
     for name, build in _each(bench):
         probe = bench.probe()
         built = build(probe)
-        watched = watch(lambda built=built, probe=probe: built(probe.tokens, probe.score))
+        watched = watch(partial(built, probe.tokens, probe.score))
         for call in watched.calls:
             if call.name in READS_VALUES and call.read:
                 return {"values.read_by": call.name, "values.read_in": name, "values.place": _place(watched, call)}
@@ -157,7 +162,7 @@ def compiling(bench: Bench) -> dict[str, Any]:
         probe = bench.probe(training=False)
         built = build(probe)
         owed = _floats(built(probe.tokens, probe.score))
-        torch.compiler.is_compiling = lambda: True  # type: ignore[assignment]
+        torch.compiler.is_compiling = lambda: True
         try:
             seen = _floats(built(probe.tokens, probe.score))
         finally:
@@ -177,7 +182,10 @@ def devices(bench: Bench) -> dict[str, Any]:
     except Exception as error:
         said = str(error)
         written = "device" in said and ("cpu" in said or "cuda" in said)
-        return {"device.written_in": written, "device.values_needed": "item" in said or "meta" in said and not written}
+        return {
+            "device.written_in": written,
+            "device.values_needed": "item" in said or ("meta" in said and not written),
+        }
     return {"device.written_in": False, "device.values_needed": False, "device.probe": probe.case.device}
 
 
@@ -187,7 +195,7 @@ def ops(bench: Bench) -> dict[str, Any]:
     for _, build in _each(bench):
         probe = bench.probe()
         built = build(probe)
-        names |= {call.name for call in watch(lambda built=built, probe=probe: built(probe.tokens, probe.score)).calls}
+        names |= {call.name for call in watch(partial(built, probe.tokens, probe.score)).calls}
     return {"calls.made": sorted(names)}
 
 

@@ -71,7 +71,9 @@ def extra_token(bench: Bench) -> dict[str, Any]:
     kept = selection.decision.detach() > 0.5
     score = probe.score
     made = _candidates(tokens, score, kept)
-    found: dict[str, Any] = {"extra_token.of": next((name for name in made if same(extra, made[name], NEAR)), "another")}
+    found: dict[str, Any] = {
+        "extra_token.of": next((name for name in made if same(extra, made[name], NEAR)), "another")
+    }
     if found["extra_token.of"] == "the dropped":
         cotangent = values.draw("normal", tuple(extra.shape), 5).to(extra)
         for name, source in (("tokens", tokens), ("score", score)):

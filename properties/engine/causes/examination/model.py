@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,9 @@ def training(bench: Bench) -> dict[str, Any]:
     known = {id(parameter) for parameter in named.values()}
     used = {id(t) for call in watched.calls for t in call.outside}
     ends = {watched.watch.number_of(out) for out in watched.outputs}
-    hidden = [leaf for leaf in leaves(list(outputs.values())) if isinstance(leaf, nn.Parameter) and id(leaf) not in known]
+    hidden = [
+        leaf for leaf in leaves(list(outputs.values())) if isinstance(leaf, nn.Parameter) and id(leaf) not in known
+    ]
     return {
         "model.untrained": [name for name in wanted if not moved[name] and wanted[name].ndim > 1],
         "model.untrained_inputs": [where for where in floats if where in moved and not moved[where]],
@@ -80,8 +83,11 @@ def _by_zero(watched: Watched) -> bool:
 
 
 def _is_data(call: Any) -> bool:
-    return call.name == "__get__" and bool(call.read) and call.read[0].requires_grad and not any(
-        t.requires_grad for t in call.tensors if t.is_floating_point()
+    return (
+        call.name == "__get__"
+        and bool(call.read)
+        and call.read[0].requires_grad
+        and not any(t.requires_grad for t in call.tensors if t.is_floating_point())
     )
 
 
@@ -106,10 +112,12 @@ def steepness(bench: Bench) -> dict[str, Any]:
     owned = _owned(inputs, probe)
     for even in (True, False):  # all alike, then all zero
         given = {
-            name: _alike(part, even) if isinstance(part, Tensor) and part.ndim == 3 and part.is_floating_point() else part
+            name: _alike(part, even)
+            if isinstance(part, Tensor) and part.ndim == 3 and part.is_floating_point()
+            else part
             for name, part in owned.items()
         }
-        watched = watch(lambda given=given: module(**given), seed=3)
+        watched = watch(partial(module, **given), seed=3)
         graph = Graph(watched.calls)
         for call in watched.calls:
             if call.name not in DIVIDES or len(call.read) < 2 or not float(call.read[1].detach().abs().amin()) < SMALL:

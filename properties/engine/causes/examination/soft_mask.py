@@ -33,7 +33,7 @@ def form(bench: Bench) -> dict[str, Any]:
 
 
 def _samples(whole: Tensor, own: Tensor) -> str:
-    B, N = whole.shape[:2]
+    B = whole.shape[0]
     foreign = whole.clone()
     for b in range(B):
         foreign[b, :, b] = 0

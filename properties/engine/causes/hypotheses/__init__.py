@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sdtps_ref.properties.engine.causes.hypotheses import choice, conduct, extra_token, noise, pooling, soft_mask, wiring
+from sdtps_ref.properties.engine.causes.hypotheses import (
+    choice,
+    conduct,
+    extra_token,
+    noise,
+    pooling,
+    soft_mask,
+    wiring,
+)
 from sdtps_ref.properties.engine.causes.hypothesis import Hypothesis
 
 ALL: tuple[Hypothesis, ...] = (

@@ -7,8 +7,8 @@ from typing import Any
 from sdtps_ref.properties.engine.causes.hypothesis import MISLED, OTHER_RESULTS, STEEP, UNTRAINED, Hypothesis, Readings
 
 CHOICE = ("decision.keeps_top_k", "decision.ignores_noise_forward", "symmetry.*", "decision.forward_is_hard")
-WAKE = ("symmetry.*", "gradient.*", "selection.*", "runtime.*", "multimodal.*", "training.*", "decision.*", "branches.*",
-        "shape.*")  # fmt: skip
+WAKE = ("symmetry.*", "gradient.*", "selection.*", "runtime.*", "multimodal.*", "training.*", "decision.*",
+        "branches.*", "shape.*")  # fmt: skip
 TOPK = "keep_indices = torch.topk(score, K, dim=-1).indices, of the score as it is, before any noise"
 
 
@@ -124,7 +124,11 @@ HYPOTHESES = (
     Hypothesis(
         "ranking.over_batch",
         "the choice is made over the whole batch, by {by}",
-        lambda r: _set(r) and r["ranking.by"] in ("the batch's mean score", "all samples together") and {"by": r["ranking.by"]},
+        lambda r: (
+            _set(r)
+            and r["ranking.by"] in ("the batch's mean score", "all samples together")
+            and {"by": r["ranking.by"]}
+        ),
         (*CHOICE, "multimodal.*"),
         WAKE,
         MISLED,
@@ -148,8 +152,12 @@ HYPOTHESES = (
     Hypothesis(
         "ranking.place_bonus",
         "a token's place counts in the ranking beside its score",
-        lambda r: _set(r) and r["ranking.right_when_near"] is False and r["ranking.right_far_apart"]
-        and r["ranking.right_above_zero"],
+        lambda r: (
+            _set(r)
+            and r["ranking.right_when_near"] is False
+            and r["ranking.right_far_apart"]
+            and r["ranking.right_above_zero"]
+        ),
         CHOICE,
         WAKE,
         OTHER_RESULTS,
@@ -171,8 +179,12 @@ HYPOTHESES = (
     Hypothesis(
         "ranking.by_sign",
         "scores above zero are kept first, whatever their order",
-        lambda r: _set(r) and r["ranking.right_above_zero"] is False and r["ranking.right_below_zero"]
-        and not r["ranking.quota_by_place"],
+        lambda r: (
+            _set(r)
+            and r["ranking.right_above_zero"] is False
+            and r["ranking.right_below_zero"]
+            and not r["ranking.quota_by_place"]
+        ),
         CHOICE,
         WAKE,
         OTHER_RESULTS,
@@ -183,8 +195,12 @@ HYPOTHESES = (
     Hypothesis(
         "ranking.clamped",
         "scores below zero all count the same in the ranking",
-        lambda r: _set(r) and r["ranking.right_below_zero"] is False and r["ranking.right_above_zero"]
-        and r["ranking.right_when_near"],
+        lambda r: (
+            _set(r)
+            and r["ranking.right_below_zero"] is False
+            and r["ranking.right_above_zero"]
+            and r["ranking.right_when_near"]
+        ),
         CHOICE,
         WAKE,
         OTHER_RESULTS,
@@ -195,8 +211,13 @@ HYPOTHESES = (
     Hypothesis(
         "ranking.in_half",
         "the score is ranked in half precision: what differs in the third digit is a tie",
-        lambda r: _set(r) and r["ranking.right_when_close"] is False and r["ranking.right_when_near"]
-        and r["ranking.right_above_zero"] and r["ranking.right_below_zero"],
+        lambda r: (
+            _set(r)
+            and r["ranking.right_when_close"] is False
+            and r["ranking.right_when_near"]
+            and r["ranking.right_above_zero"]
+            and r["ranking.right_below_zero"]
+        ),
         CHOICE,
         WAKE,
         OTHER_RESULTS,
@@ -273,7 +294,9 @@ HYPOTHESES = (
     Hypothesis(
         "ties.broken_twice",
         "D and the gather choose for themselves: among equal scores they take different tokens",
-        lambda r: r["ties.aligned"] is False and r["ties.marked"] == [r["ties.asked"]] and r["gather.of"] == "the marked",
+        lambda r: (
+            r["ties.aligned"] is False and r["ties.marked"] == [r["ties.asked"]] and r["gather.of"] == "the marked"
+        ),
         ("selection.decision_is_aligned", "selection.gathers_kept_tokens"),
         WAKE,
         MISLED,
@@ -318,8 +341,12 @@ HYPOTHESES = (
     Hypothesis(
         "decision.order",
         "D at the kept positions comes in another order than the tokens{how}",
-        lambda r: r["selected_decision.order"] in ("by place", "another") and r["gather.of"] == "the marked"
-        and r["gradient.repeats"] and {"how": ": by place" * (r["selected_decision.order"] == "by place")},
+        lambda r: (
+            r["selected_decision.order"] in ("by place", "another")
+            and r["gather.of"] == "the marked"
+            and r["gradient.repeats"]
+            and {"how": ": by place" * (r["selected_decision.order"] == "by place")}
+        ),
         ("selection.decision_is_aligned",),
         WAKE,
         MISLED,
@@ -343,8 +370,12 @@ HYPOTHESES = (
     Hypothesis(
         "tokens.gradient_scaled",
         "the selected tokens hand on {slope} times their gradient",
-        lambda r: isinstance(r["gather.gradient"], float) and abs(r["gather.gradient"]) > 1e-9
-        and abs(r["gather.gradient"] - 1) > 1e-3 and {"slope": f"{r['gather.gradient']:.3g}"},
+        lambda r: (
+            isinstance(r["gather.gradient"], float)
+            and abs(r["gather.gradient"]) > 1e-9
+            and abs(r["gather.gradient"] - 1) > 1e-3
+            and {"slope": f"{r['gather.gradient']:.3g}"}
+        ),
         ("selection.tokens_carry_gradient",),
         WAKE,
         STEEP,

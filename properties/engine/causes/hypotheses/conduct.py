@@ -16,7 +16,9 @@ def _scatters(r: Readings) -> bool:
 
 
 def _cached(r: Readings) -> bool:
-    return bool(r["state.answers"]) and not r["state.buffers"] and not r["state.born"] and not r["state.temperature_moves"]
+    return (
+        bool(r["state.answers"]) and not r["state.buffers"] and not r["state.born"] and not r["state.temperature_moves"]
+    )
 
 
 HYPOTHESES = (
@@ -151,8 +153,10 @@ HYPOTHESES = (
     Hypothesis(
         "keep.clamped",
         "a K that is out of range is clamped, in place of being refused",
-        lambda r: (isinstance(r["keep.above"], int) and r["keep.above"] <= 7)
-        or (isinstance(r["keep.of_zero"], int) and r["keep.of_zero"] >= 1),
+        lambda r: (
+            (isinstance(r["keep.above"], int) and r["keep.above"] <= 7)
+            or (isinstance(r["keep.of_zero"], int) and r["keep.of_zero"] >= 1)
+        ),
         ("errors.keep_*",),
         ("errors.*",),
         effect="a mistake in the sizes goes unnoticed",

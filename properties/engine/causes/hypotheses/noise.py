@@ -94,8 +94,13 @@ HYPOTHESES = (
     Hypothesis(
         "noise.partly_shared",
         "the noise of samples, tokens or calls is correlated: it shares a part of its draw",
-        lambda r: _there(r) and r["noise.dependence"] == "not independent" and not r["noise.repeats_over_tokens"]
-        and not r["noise.repeats_over_samples"] and r["noise.repeats_with_the_seed"],
+        lambda r: (
+            _there(r)
+            and r["noise.dependence"] == "not independent"
+            and not r["noise.repeats_over_tokens"]
+            and not r["noise.repeats_over_samples"]
+            and r["noise.repeats_with_the_seed"]
+        ),
         NOISE,
         WAKE,
         LESS_EXPLORED,
@@ -127,8 +132,12 @@ HYPOTHESES = (
     Hypothesis(
         "generator.rewound",
         "the generator is put back after drawing, so that the next call draws the same",
-        lambda r: _there(r) and r["generator.moves"] is False and r["generator.next_call_repeats"]
-        and r["noise.repeats_with_another_seed"] is False,
+        lambda r: (
+            _there(r)
+            and r["generator.moves"] is False
+            and r["generator.next_call_repeats"]
+            and r["noise.repeats_with_another_seed"] is False
+        ),
         GENERATOR,
         WAKE,
         LESS_EXPLORED,
@@ -185,8 +194,10 @@ HYPOTHESES = (
     distribution("noise.uniform", "the noise is uniform", "a uniform"),
     distribution("noise.normal", "the noise is normal", "a normal"),
     distribution(
-        "noise.cut_off", "the ends of the noise are cut off, by a clamp or an epsilon that shows",
-        "Gumbel(0, 1) cut off", "Gumbel(0, 1) with too",
+        "noise.cut_off",
+        "the ends of the noise are cut off, by a clamp or an epsilon that shows",
+        "Gumbel(0, 1) cut off",
+        "Gumbel(0, 1) with too",
     ),
     distribution("noise.unknown", "the noise is none that is known here", "no distribution", specific=1),
     Hypothesis(
@@ -204,8 +215,12 @@ HYPOTHESES = (
     Hypothesis(
         "noise.shared_over_modalities",
         "the modalities share one draw of noise",
-        lambda r: _there(r) and r.fails("multimodal.noise_*") and not r["noise.repeats_with_another_seed"]
-        and r["generator.moves"] is not False,
+        lambda r: (
+            _there(r)
+            and r.fails("multimodal.noise_*")
+            and not r["noise.repeats_with_another_seed"]
+            and r["generator.moves"] is not False
+        ),
         ("multimodal.noise_*",),
         (),
         LESS_EXPLORED,

@@ -88,7 +88,9 @@ HYPOTHESES = (
     Hypothesis(
         "mask.gradient_sign",
         "the mask's slope in D has the wrong sign",
-        lambda r: r["mask.form"] == "before the softmax" and r["mask.gain"] < 0 and r["mask.leaves"] != "the dropped alone",
+        lambda r: (
+            r["mask.form"] == "before the softmax" and r["mask.gain"] < 0 and r["mask.leaves"] != "the dropped alone"
+        ),
         ("aggregation.decision_gradient_is_one_gain", "gradient.matches_closed_form"),
         WAKE,
         UNTRAINED,
@@ -111,8 +113,14 @@ HYPOTHESES = (
     Hypothesis(
         "mask.too_small",
         "the mask only lowers a dropped token's weight",
-        lambda r: r["mask.leaves"] in ("the dropped, with less weight", "everything") and r["weights.linear"]
-        and _ones(r) and r["mask.form"] != "none" and not _gain(r) and r["logits.of_own_token"] is not False,
+        lambda r: (
+            r["mask.leaves"] in ("the dropped, with less weight", "everything")
+            and r["weights.linear"]
+            and _ones(r)
+            and r["mask.form"] != "none"
+            and not _gain(r)
+            and r["logits.of_own_token"] is not False
+        ),
         ("aggregation.ignores_dropped_tokens", "aggregation.equals_gather_first"),
         (*WAKE, "errors.*"),
         OTHER_RESULTS,
@@ -156,8 +164,11 @@ HYPOTHESES = (
     Hypothesis(
         "mask.boolean_at_zeros",
         "D becomes a boolean as soon as there are zeros in it",
-        lambda r: r["mask.gradient_at_zeros"] == "none" and r["mask.form"] not in (None, "none")
-        and r["mask.leaves"] != "the dropped alone",
+        lambda r: (
+            r["mask.gradient_at_zeros"] == "none"
+            and r["mask.form"] not in (None, "none")
+            and r["mask.leaves"] != "the dropped alone"
+        ),
         ("aggregation.gradient_equals_gather_first", "gradient.*"),
         WAKE,
         UNTRAINED,
@@ -314,8 +325,12 @@ HYPOTHESES = (
     Hypothesis(
         "pooled.reaches_dropped",
         "a gradient reaches tokens that D drops",
-        lambda r: r["mask.dropped_tokens_receive"] and r["mask.leaves"] == "nothing" and r["logits.of_own_token"]
-        and r["weights.of_own_sample"],
+        lambda r: (
+            r["mask.dropped_tokens_receive"]
+            and r["mask.leaves"] == "nothing"
+            and r["logits.of_own_token"]
+            and r["weights.of_own_sample"]
+        ),
         ("aggregation.gradient_equals_gather_first",),
         WAKE,
         MISLED,

@@ -186,10 +186,12 @@ HYPOTHESES = (
     Hypothesis(
         "score.rescaled",
         "the selection divides the score by its own size before the soft mask",
-        lambda r: r["soft_mask.scale_free"]
-        and r["soft_mask.form"] == "another"
-        and r["soft_mask.samples"] == "independent"
-        and r["soft_mask.finite_on_even_scores"] is not False,
+        lambda r: (
+            r["soft_mask.scale_free"]
+            and r["soft_mask.form"] == "another"
+            and r["soft_mask.samples"] == "independent"
+            and r["soft_mask.finite_on_even_scores"] is not False
+        ),
         (*SOFT, "gradient.follows_temperature"),
         DOWNSTREAM,
         MISLED,

@@ -35,7 +35,9 @@ def _factor_is_one(r: Readings) -> bool:
 
 def _right_temperature(r: Readings) -> bool:
     given, found = r["temperature.given"], r["temperature.found"]
-    return bool(given) and all(isinstance(f, float) and abs(f / g - 1) < 1e-3 for g, f in zip(given, found, strict=True))
+    return bool(given) and all(
+        isinstance(f, float) and abs(f / g - 1) < 1e-3 for g, f in zip(given, found, strict=True)
+    )
 
 
 def _not_followed(r: Readings) -> bool:
@@ -102,7 +104,9 @@ HYPOTHESES = (
     Hypothesis(
         "decision.acts_elsewhere",
         "D acts elsewhere too: as a factor of the tokens or of what is pooled, not only in the mask",
-        lambda r: r["wiring.acts_elsewhere"] and r["mask.form"] in ("before the softmax", None) and r["wiring.sums_to_one"],
+        lambda r: (
+            r["wiring.acts_elsewhere"] and r["mask.form"] in ("before the softmax", None) and r["wiring.sums_to_one"]
+        ),
         WIRE,
         WAKE,
         MISLED,
@@ -135,9 +139,14 @@ HYPOTHESES = (
     Hypothesis(
         "pooled.by_place",
         "in the pipeline a kept token weighs by where it stood",
-        lambda r: r["wiring.follows_tokens"] is False and r["logits.follow_tokens"] is not False
-        and r["ranking.by"] in ("score", None) and r["ranking.follows_tokens"] is not False
-        and r["gather.of"] in ("the marked", None) and r["wiring.forward_repeats"],
+        lambda r: (
+            r["wiring.follows_tokens"] is False
+            and r["logits.follow_tokens"] is not False
+            and r["ranking.by"] in ("score", None)
+            and r["ranking.follows_tokens"] is not False
+            and r["gather.of"] in ("the marked", None)
+            and r["wiring.forward_repeats"]
+        ),
         ("symmetry.token_permutation_equivariant",),
         WAKE,
         OTHER_RESULTS,
@@ -148,10 +157,15 @@ HYPOTHESES = (
     Hypothesis(
         "score.elsewhere",
         "the score acts elsewhere than in the choice: a kept token weighs by how high it scores",
-        lambda r: r["wiring.order_of_scores_is_all"] is False and r["decision.values"] in ("hard", None)
-        and r["wiring.forward_repeats"] and r["ranking.right_when_near"] is not False
-        and r["ranking.set_repeats"] is not False and r["ranking.right_below_zero"] is not False
-        and r["ranking.right_above_zero"] is not False,
+        lambda r: (
+            r["wiring.order_of_scores_is_all"] is False
+            and r["decision.values"] in ("hard", None)
+            and r["wiring.forward_repeats"]
+            and r["ranking.right_when_near"] is not False
+            and r["ranking.set_repeats"] is not False
+            and r["ranking.right_below_zero"] is not False
+            and r["ranking.right_above_zero"] is not False
+        ),
         ("symmetry.score_order_is_all_that_matters",),
         WAKE,
         OTHER_RESULTS,
@@ -162,8 +176,11 @@ HYPOTHESES = (
     Hypothesis(
         "pipeline.log_of_zero",
         "the pipeline masks all N tokens by log D: at D = 0 the slope is infinite, and times zero NaN",
-        lambda r: r["wiring.gradient"] == "not finite" and r["soft_mask.form"] == "softmax"
-        and r["mask.gradient_at_zeros"] == "not finite",
+        lambda r: (
+            r["wiring.gradient"] == "not finite"
+            and r["soft_mask.form"] == "softmax"
+            and r["mask.gradient_at_zeros"] == "not finite"
+        ),
         ("gradient.is_finite*", "aggregation.gradient_equals_gather_first"),
         (*WAKE, "aggregation.*"),
         UNTRAINED,
@@ -222,8 +239,11 @@ HYPOTHESES = (
     Hypothesis(
         "modalities.guidance_detached",
         "the others' features guide a modality and carry no gradient",
-        lambda r: r["modalities.features_matter"] is True and all(r["modalities.guided_by_own"] or [False])
-        and not all(r["modalities.guided_by_all"]),
+        lambda r: (
+            r["modalities.features_matter"] is True
+            and all(r["modalities.guided_by_own"] or [False])
+            and not all(r["modalities.guided_by_all"])
+        ),
         ("multimodal.guidance_*",),
         ("multimodal.*",),
         MISLED,
@@ -234,8 +254,10 @@ HYPOTHESES = (
     Hypothesis(
         "modalities.fixed",
         "the number of modalities, or their names, are written into the code",
-        lambda r: any(v != "right" for k, v in (r["modalities.counts"] or {}).items() if k != "K=N")
-        and "right" in (r["modalities.counts"] or {}).values(),
+        lambda r: (
+            any(v != "right" for k, v in (r["modalities.counts"] or {}).items() if k != "K=N")
+            and "right" in (r["modalities.counts"] or {}).values()
+        ),
         ("multimodal.shape_follows_inputs",),
         ("multimodal.*",),
         specific=3,
@@ -245,9 +267,13 @@ HYPOTHESES = (
     Hypothesis(
         "score.statistics_over_batch",
         "the score is scaled by a statistic of the whole batch where it is made",
-        lambda r: False in (r["modalities.of_own_sample"], r["model.of_own_sample"])
-        and r["soft_mask.samples"] == "independent" and r["weights.of_own_sample"] is not False
-        and r["ranking.by"] in ("score", None) and r["wiring.of_own_sample"] is not False,
+        lambda r: (
+            False in (r["modalities.of_own_sample"], r["model.of_own_sample"])
+            and r["soft_mask.samples"] == "independent"
+            and r["weights.of_own_sample"] is not False
+            and r["ranking.by"] in ("score", None)
+            and r["wiring.of_own_sample"] is not False
+        ),
         ("symmetry.batch_independent", "distributed.*", "training.*"),
         ("multimodal.*",),
         MISLED,

@@ -1,0 +1,1 @@
+"""Tests of `properties.engine.causes`; not in the wheel."""

@@ -106,17 +106,12 @@ def _is_a_row(probe: Probe, output: Tensor) -> bool:
 
 
 def steepness(bench: Bench) -> dict[str, Any]:
-    """`model.divides_by`: by what the model divides where all tokens of a sample are alike, if that is next to nothing."""
+    """`model.divides_by`: by what the model divides that is next to nothing where all tokens of a sample are alike."""
     probe = bench.probe(**SIZES)
     module, inputs = built_model(probe)
     owned = _owned(inputs, probe)
     for even in (True, False):  # all alike, then all zero
-        given = {
-            name: _alike(part, even)
-            if isinstance(part, Tensor) and part.ndim == 3 and part.is_floating_point()
-            else part
-            for name, part in owned.items()
-        }
+        given = {name: _alike(part, even) for name, part in owned.items()}
         watched = watch(partial(module, **given), seed=3)
         graph = Graph(watched.calls)
         for call in watched.calls:
@@ -131,7 +126,10 @@ def steepness(bench: Bench) -> dict[str, Any]:
     return {"model.divides_by": ""}
 
 
-def _alike(part: Tensor, even: bool) -> Tensor:
+def _alike(part: Any, even: bool) -> Any:
+    """Tokens, B N C, that are all alike, or all zero; another argument as it is."""
+    if not (isinstance(part, Tensor) and part.ndim == 3 and part.is_floating_point()):
+        return part
     alike = part.detach()[:, :1].expand_as(part) if even else torch.zeros_like(part.detach())
     return alike.contiguous().requires_grad_(part.requires_grad)
 

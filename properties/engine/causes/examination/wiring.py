@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,9 +45,9 @@ def arrival(bench: Bench) -> dict[str, Any]:
         if name == "by score where tokens are by place":
             meets = kept.gather(1, ranks)
         fits = [_fit(seen[b], weights[b], tokens[b], pooled[b].detach(), meets[b]) for b in range(len(seen))]
-        if max(fit.residual for fit in fits) < 1e-4:
+        if max(unexplained for _, unexplained in fits) < 1e-4:
             found["wiring.order"] = name
-            found["wiring.gain"] = float(np.median([fit.rate for fit in fits])) * probe.case.tau
+            found["wiring.gain"] = median(rate for rate, _ in fits) * probe.case.tau
             break
     else:
         found["wiring.order"] = "another"
@@ -58,11 +58,13 @@ def arrival(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def _fit(seen: Tensor, weights: Tensor, tokens: Tensor, pooled: Tensor, meets: Tensor) -> fingerprint.SoftMask:
+def _fit(seen: Tensor, weights: Tensor, tokens: Tensor, pooled: Tensor, meets: Tensor) -> tuple[float, float]:
+    """How fast the pooled tokens move along a soft mask behind D in this order, and what that leaves unexplained."""
     lever = torch.zeros_like(seen)
     moved = weights[:, None, :] * (tokens.mT[None] - pooled[:, :, None])  # M C K
     lever[:, meets] = moved.reshape(len(seen), -1)
-    return fingerprint.soft_mask(seen.cpu().numpy(), lever.cpu().numpy())
+    _, rate, unexplained = fingerprint.soft_mask(seen, lever)
+    return float(rate), float(unexplained)
 
 
 def _flows(bench: Bench) -> bool:

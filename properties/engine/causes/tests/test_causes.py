@@ -1,5 +1,6 @@
 """From failures and readings to causes: the explanation that accounts for most, and none where nothing fits."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_whatever_is_raised_is_a_reading() -> None:
 
     assert readings["raised.soft_mask.form"] == "RuntimeError: no"
     assert cause.kind == "shape.follows_inputs"
+
+
+def test_readings_are_plain() -> None:
+    """What is read crosses the boundary of a process as JSON, whatever failed."""
+    failed_somewhere = [f"{stage}.x" for stage in ("runtime", "noise", "multimodal", "training")]
+
+    readings = examined(Plain(), METHODS, failed_somewhere)
+
+    assert json.loads(json.dumps(readings)) == readings
+    assert [name for name in readings if name.startswith("raised")] == []
 
 
 def test_hypotheses_have_names_of_their_own() -> None:

@@ -67,7 +67,11 @@ SECONDS = above(0, "seconds, above 0")
 @option("--quiet", is_flag=True, help="the verdict in one line")
 @option("--verbose", is_flag=True, help="each failure with its case, script and traceback")
 def certify(**given: Any) -> int:
-    """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run."""
+    """Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
+
+    It guards against mistakes and against code that meddles, not against an enemy: the implementation is run, with your
+    rights. See the page "What a certificate is worth".
+    """
     options = SimpleNamespace(**given)
     beside = options.target is None and not options.law and options.shard is None
     options.target = options.target or REFERENCE

@@ -103,9 +103,7 @@ class InProcessRunner:
     ):
         self.deciding = deciding or Deciding()
         if replaced := self.deciding.replaced():
-            raise InvalidInput.given(
-                f"code of which, once it was loaded, {told_of(replaced)}", "code that leaves it alone"
-            )
+            raise InvalidInput(f"when it was loaded, {told_of(replaced)}; accepted: code that leaves that alone")
         given = provided(implementation)
         with calm_torch(), preserve_functions("the implementation", set()):
             missing = unwritten(implementation, given) if trial else {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.engine.certify import certificate_of
 from sdtps_ref.properties.engine.deciding import Deciding
@@ -173,3 +174,13 @@ def test_nothing_is_replaced_by_whoever_does_nothing(monkeypatch: pytest.MonkeyP
 
     assert before == []
     assert {"kit.expect.expect_equal", "kit.outcomes.Violation.__init__", "laws.call.gain.Violation"} <= set(after)
+
+
+def test_the_threat_model_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the help of the command, which names the page."""
+    status = main(["certify", "--help"])
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert status == 0
+    assert "guards against mistakes and against code that meddles, not against an enemy" in said
+    assert 'See the page "What a certificate is worth".' in said

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from rich.console import Console
 from rich.text import Text
 
+from sdtps_ref.command_line.messages import complain
 from sdtps_ref.command_line.run import if_interrupted
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.engine.budget import Budget
@@ -46,9 +47,14 @@ def certified(
         kept = options.resume or _begun(journal, options, console)
 
         def announce(result: LawResult) -> None:
+            nonlocal kept
             if kept:
                 read = [runner.about.description["files"] for runner in runners]
-                journal.add(result, {name: known for files in read for name, known in files.items()})
+                try:
+                    journal.add(result, {name: known for files in read for name, known in files.items()})
+                except JournalError as error:  # a full disk costs no verdict
+                    complain(f"{error}; what is judged from now on cannot be resumed")
+                    kept = False
             if not options.quiet and (result.status != "skipped" or options.verbose):
                 console.print(law_line(result), soft_wrap=True)
 

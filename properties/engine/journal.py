@@ -47,15 +47,21 @@ class Journal:
             raise JournalError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
     def add(self, result: LawResult, files: Mapping[str, str] | None = None) -> None:
-        """Write one result; it is in the file when this returns. files: of the implementation, so far."""
+        """Write one result; it is in the file when this returns. Raises JournalError where it cannot be written.
+
+        files: of the implementation, so far.
+        """
         lines = [json.dumps(result.to_json())]
         if more := {name: known for name, known in (files or {}).items() if name not in self.files}:
             self.files |= more
             lines.insert(0, json.dumps({"files": more}))
         if result.reason.startswith(NOT_RUN):  # to be run when it is resumed
             return
-        with self.path.open("a") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        try:
+            with self.path.open("a") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
     def results(self) -> dict[str, LawResult]:
         """What an earlier run of the same kind wrote. Raises JournalError where there is none, or of another kind."""

@@ -76,7 +76,7 @@ def told(error: BaseException, name: str, moved: Mapping[tuple[str, str], str]) 
     if isinstance(error, BrokenPipeError):
         return "standard output was closed before all was written", COULD_NOT
     if isinstance(error, OSError):
-        return f"{error.filename or 'standard output'}: {error.strerror or error}", COULD_NOT
+        return ": ".join(filter(None, (error.filename, str(error.strerror or error)))), COULD_NOT
     if isinstance(error, MemoryError):
         return "out of memory", COULD_NOT
     if isinstance(error, SystemExit):

@@ -12,10 +12,12 @@ from types import ModuleType
 import click
 import pytest
 
+from sdtps_ref.__main__ import main
 from sdtps_ref.command_line.command import command
 from sdtps_ref.command_line.run import Terminated, exit_status, if_interrupted
 from sdtps_ref.command_line.table import CommandTable
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.engine.journal import Journal
 
 SDTPS = [sys.executable, "-m", "sdtps_ref"]
 
@@ -47,6 +49,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         (AssertionError(), 2, "a defect of sdtps: AssertionError: ; `sdtps --verbose fall ...` shows where"),
         (RecursionError("deep"), 2, "a defect of sdtps: RecursionError: deep; `sdtps --verbose fall ...` shows where"),
         (OSError(28, "No space left on device", "c.json"), 2, "c.json: No space left on device"),
+        (OSError(28, "No space left on device"), 2, "No space left on device"),
         (BrokenPipeError(32, "Broken pipe"), 2, "standard output was closed before all was written"),
         (MemoryError(), 2, "out of memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
@@ -136,7 +139,7 @@ def test_a_full_disk_is_no_refusal(arguments: list[str]) -> None:
         done = subprocess.run([*SDTPS, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
 
     assert done.returncode == 2
-    assert done.stderr.endswith(": standard output: No space left on device\n") and done.stderr.count("\n") == 1
+    assert done.stderr.endswith(": No space left on device\n") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -160,4 +163,23 @@ def test_no_encoding_and_no_name_is_too_poor(encoding: str, arguments: list[str 
     assert b"Traceback" not in done.stderr and b"defect" not in done.stderr
     assert arguments[0] != "report" or done.stderr == (
         b"sdtps report: na\\udcffme.json cannot be read: No such file or directory\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_journal_that_fails_costs_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full in the middle of a run: said once, and the run goes on to its certificate."""
+    journal = tmp_path / "journal"
+    monkeypatch.setattr(Journal, "begin", lambda self: (tmp_path / "journal").symlink_to("/dev/full"))
+
+    status = main(["certify", "--law", "shape", "--law", "decision", "--in-process", "--journal", str(journal)])
+
+    said = capsys.readouterr()
+    assert status == 0
+    assert "CERTIFIED" in said.out
+    assert said.err == (
+        f"sdtps certify: the journal {journal} cannot be written: No space left on device; "
+        "what is judged from now on cannot be resumed\n"
     )

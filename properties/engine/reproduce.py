@@ -54,8 +54,7 @@ def reproduced(
     scripts = [failure.script for failure in failures]
     if not has_target:
         return [
-            shows(failure, run_here(script, implementation))
-            for failure, script in zip(failures, scripts, strict=True)
+            shows(failure, run_here(script, implementation)) for failure, script in zip(failures, scripts, strict=True)
         ]
     until = None if seconds is None else time.monotonic() + seconds
     outcomes: list[tuple[str, str]] = []

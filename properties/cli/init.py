@@ -81,6 +81,23 @@ class AlreadyThere(SDTPSError):
     """A file that `init` would write exists; nothing was written."""
 
 
+def write_example(file: Path) -> Path:
+    """Write `sdtps_example.py` with the call that trial found for the file. Raises SDTPSError."""
+    from sdtps_ref.properties.targets.from_call import from_file
+    from sdtps_ref.properties.targets.loading import load_module
+
+    found = from_file(load_module(str(file), str(file)), str(file))
+    if found.subject.recipe is None:
+        raise SDTPSError(f"given {file}, whose example is a closure already; accepted: a file of classes")
+    text = f'"""One call, as `sdtps certify sdtps_example.py:example` judges it."""\n\n{found.subject.recipe.example()}'
+    path = Path("sdtps_example.py")
+    try:
+        write_new(path, text)
+    except OSError as error:
+        raise SDTPSError(f"{path} was not written: {error.strerror}; accepted: a folder without it") from error
+    return path
+
+
 def write_beginning(folder: Path) -> list[Path]:
     """Write FILES into `folder`, which is made if need be. Raises AlreadyThere, and then writes none of them."""
     if folder.exists() and not folder.is_dir():
@@ -95,9 +112,24 @@ def write_beginning(folder: Path) -> list[Path]:
 
 
 @command()
-@argument("folder", required=False, default=".", type=FILE, metavar="DIR", description="where (default: here)")
+@argument(
+    "folder",
+    required=False,
+    default=".",
+    type=FILE,
+    metavar="[DIR|FILE.py]",
+    description="where (default: here), or a file whose call is to be written down as an example",
+)
 def init(folder: Path) -> int:
-    """Write an adapter to start from, and a test file, into a project. Overwrites nothing; exit 2 if it would."""
+    """Write an adapter to start from, and a test file, into a project; of FILE.py, an example of one call of it.
+
+    Overwrites nothing; exit 2 if it would.
+    """
+    if folder.suffix == ".py":
+        example = write_example(folder)
+        print(f"wrote {example}: put your own sizes and inputs there")
+        print(f"next: sdtps certify {example}:example")
+        return 0
     adapter, tests = write_beginning(folder)
     print(f"wrote {adapter}: fill in the methods that you have")
     print(f"wrote {tests}: the laws as tests of your project")

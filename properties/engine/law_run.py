@@ -24,6 +24,7 @@ from sdtps_ref.properties.kit.probe import Probe, SubjectError, first_line
 from sdtps_ref.properties.signals.plot_data import printable
 from sdtps_ref.properties.targets.adapters import Adapted
 from sdtps_ref.properties.targets.target import loader
+from sdtps_ref.properties.watching.recipe import Recipe
 
 
 class LawRun:
@@ -178,6 +179,10 @@ class LawRun:
             self.fault = (signal, probe)
             raise signal
 
+    def _recipe(self) -> Recipe | None:
+        """Of the call that was watched, for a law of one; None for every other law, and for a closure."""
+        return self.implementation.call().subject.recipe if CALL in self.law.needs else None
+
     def result(self, profile: Profile, target: str | None) -> LawResult:
         """What the trial came to."""
         result = LawResult(
@@ -198,7 +203,7 @@ class LawRun:
                 result,
                 status=status,
                 evidence=self.evidence | probe.evidence,
-                failure=_failure(fault, probe, target),
+                failure=_failure(fault, probe, target, self._recipe()),
             )
         if not self.executed and self.unsupported:
             return dataclasses.replace(result, status="skipped", reason=self.unsupported)
@@ -217,18 +222,20 @@ def _is_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or asked or getattr(error, "errno", None) == errno.ENOMEM
 
 
-def _failure(fault: Exception, probe: Probe, target: str | None) -> Failure:
+def _failure(fault: Exception, probe: Probe, target: str | None, recipe: Recipe | None) -> Failure:
+    """recipe: of the call that was watched, for a law of one."""
     check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
     told = fault if isinstance(fault, Violation) else Violation("")
     original = fault.original if isinstance(fault, SubjectError) else fault
     if isinstance(fault, SubjectError):
         raised = type(original).__name__
+    script = recipe.script(str(fault)) if recipe else probe.script.render(check, str(fault), loader(target), fault)
     return Failure(
         message=str(fault),
         case=probe.case,
-        script=probe.script.render(check, str(fault), loader(target), fault),
+        script=script,
         raised=raised,
-        judges=check is not None or bool(raised),
+        judges=not recipe and (check is not None or bool(raised)),
         traceback="".join(traceback.format_exception(original)),
         where=told.where,
         effect=told.effect,

@@ -174,7 +174,7 @@ class InProcessRunner:
 
     def examined(self, failed: Sequence[str]) -> dict[str, Any]:
         """What a short look at the implementation reads, for the causes of these laws' failures; see `causes`."""
-        with _calm_torch(), preserve_functions("the implementation", set()):
+        with calm_torch(), preserve_functions("the implementation", set()):
             return examined(self.implementation, self.methods, failed, self.settings.device)
 
     def close(self) -> list[str]:

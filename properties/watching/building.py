@@ -6,9 +6,11 @@ import contextlib
 import inspect
 import io
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from torch import nn
 
 from sdtps_ref.properties.watching.arguments import Plan, plans
+from sdtps_ref.properties.watching.recipe import Recipe
 from sdtps_ref.properties.watching.record import tensors_in, watch
 from sdtps_ref.properties.watching.sites import find_sites
 from sdtps_ref.properties.watching.sizes import SWITCH, smaller, value_for
@@ -89,24 +92,24 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str]) -> tuple[Subj
     fallback: Subject | None = None
     reason = ""
     deadline = time.monotonic() + SECONDS
-    for made, arguments, switched in _builds(candidate):
-        module = made if isinstance(made, nn.Module) else None
-        if made is None:
-            reason = reason or arguments
+    for build in _builds(candidate):
+        if build.made is None:
+            reason = reason or build.why
             continue
+        module = build.made if isinstance(build.made, nn.Module) else None
         tries = 0
-        for plan in plans(module.forward if module is not None else made, module):
+        for plan in plans(module.forward if module is not None else build.made, module):
             tries += 1
             if tries > TRIALS or time.monotonic() > deadline:
                 break
-            subject = Subject(candidate.__name__, made, plan.make, module, _told(candidate, arguments, plan), switched)
+            subject = _subject(candidate, build, plan)
             try:
                 chooses = _calls(subject)
             except Exception as error:
                 reason = reason or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
                 continue
             if chooses:
-                subject.by_default = _by_default(candidate, subject, plan) if switched else None
+                subject.by_default = _by_default(candidate, plan) if build.switched else None
                 return subject, True
             fallback = fallback or subject
             if tries > 40:
@@ -118,11 +121,20 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str]) -> tuple[Subj
     return fallback, False
 
 
-def _by_default(candidate: Callable[..., Any], subject: Subject, plan: Plan) -> Subject | None:
+def _subject(candidate: Callable[..., Any], build: Build, plan: Plan) -> Subject:
+    module = build.made if isinstance(build.made, nn.Module) else None
+    args, kwargs = plan.make()
+    file = getattr(sys.modules.get(candidate.__module__), "__file__", None) or ""
+    recipe = Recipe(file, candidate.__name__, build.arguments, tuple(args), kwargs)
+    told = f"{build} called with {plan}"
+    return Subject(candidate.__name__, build.made, plan.make, module, told, list(build.switched), recipe=recipe)
+
+
+def _by_default(candidate: Callable[..., Any], plan: Plan) -> Subject | None:
     """The same call of what is built without the switches; None where that cannot be built or called."""
-    for made, arguments, switched in _builds(candidate):
-        if isinstance(made, nn.Module) and not switched:
-            plain = Subject(subject.name, made, plan.make, made, _told(candidate, arguments, plan))
+    for build in _builds(candidate):
+        if isinstance(build.made, nn.Module) and not build.switched:
+            plain = _subject(candidate, build, plan)
             try:
                 _calls(plain)
             except Exception:
@@ -140,19 +152,37 @@ def _calls(subject: Subject) -> bool:
         return any(not site.keeps_all for site in find_sites(watched))
 
 
-def _told(candidate: Callable[..., Any], arguments: str, plan: Plan) -> str:
-    built = f"{candidate.__name__}({arguments})" if isinstance(candidate, type) else candidate.__name__
-    return f"{built} called with {plan}"
+@dataclass(frozen=True)
+class Build:
+    """One way to build a candidate.
+
+    made: what came of it, None where it failed, and why. arguments: it was built with, None for a function. switched:
+    those that are False by default and were turned on.
+    """
+
+    name: str
+    made: Any = None
+    why: str = ""
+    arguments: dict[str, Any] | None = None
+    switched: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.arguments is None:
+            return self.name
+        given = (f"{k}=..." if isinstance(v, dict) else f"{k}={v!r}" for k, v in self.arguments.items())
+        return f"{self.name}({', '.join(given)})"
 
 
-def _builds(candidate: Callable[..., Any]) -> Iterator[tuple[Any, str, list[str]]]:
-    """Ways to build it: (what was built or None, its arguments or why not, switches that were turned on)."""
+def _builds(candidate: Callable[..., Any]) -> Iterator[Build]:
+    """Ways to build it, small sizes and switches that are on first."""
+    name = candidate.__name__
     if not isinstance(candidate, type):
-        yield candidate, "", []
+        yield Build(name, candidate)
         return
     for small in (True, False):
         for switches in (True, False):
-            given, turned = {}, []
+            given: dict[str, Any] = {}
+            turned: list[str] = []
             try:
                 for p in inspect.signature(candidate).parameters.values():
                     if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -167,15 +197,14 @@ def _builds(candidate: Callable[..., Any]) -> Iterator[tuple[Any, str, list[str]
                 with quiet():
                     torch.manual_seed(0)
                     built = candidate(**given)
-            except LookupError as name:
-                yield None, f"nothing is known of its argument {name}", []
+            except LookupError as unknown:
+                yield Build(name, why=f"nothing is known of its argument {unknown}")
                 continue
             except Exception as error:
                 first = str(error).splitlines()[0] if str(error) else ""
-                yield None, f"building it raised {type(error).__name__}: {first}"[:160], []
+                yield Build(name, why=f"building it raised {type(error).__name__}: {first}"[:160])
                 continue
-            shown = ", ".join(f"{k}={v!r}" if not isinstance(v, dict) else f"{k}=..." for k, v in given.items())
-            yield built, shown, turned
+            yield Build(name, built, "", given, tuple(turned))
             if not turned and not small:
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.watching.arguments import described
+from sdtps_ref.properties.watching.recipe import Recipe
 from sdtps_ref.properties.watching.subject import Subject
 
 
@@ -32,7 +34,8 @@ def subject_of_example(example: Callable[[], Any]) -> Subject:
         module = owner if isinstance(owner, nn.Module) else None
         shown = ", ".join([*map(described, args), *(f"{k} {described(v)}" for k, v in kwargs.items())])
         told = f"{name}(): {type(called).__name__ if module is not None else name} called with {shown}"
-        return Subject(name, called, lambda seed: (list(args), dict(kwargs)), module, told)
+        recipe = Recipe(getattr(sys.modules.get(example.__module__), "__file__", None) or "", name)
+        return Subject(name, called, lambda seed: (list(args), dict(kwargs)), module, told, recipe=recipe)
     if callable(given):
         return Subject(name, given, lambda seed: ([], {}), None, f"{name}(): a function that runs one forward pass")
     raise ExampleError(

@@ -36,9 +36,6 @@ def form_of(reading: Reading, site: Site) -> str:
         everyone = meeting.tensors[0].shape[-1] >= site.ranked.shape[-1]
         return (MASKED if everyone else PUBLISHED) if softmax else OTHER
     if meeting.name in PRODUCTS:
-        before = {
-            calls[n].name for n in graph.ancestors(meeting.number) if not graph.depends(n, site.decision_call.number)
-        }
         others = [graph.origin(n) for n in meeting.inputs if not graph.depends(n, site.decision_call.number)]
         if any(calls[n].name == "softmax" for n in others):
             return WEIGHTS

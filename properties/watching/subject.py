@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from sdtps_ref.properties.watching.reading import Reading, read
+from sdtps_ref.properties.watching.recipe import Recipe
 
 
 @dataclass(eq=False)
@@ -29,6 +30,7 @@ class Subject:
     told: str = ""
     switches: list[str] = field(default_factory=list)
     by_default: Subject | None = None
+    recipe: Recipe | None = None  # how the call is written down; None for a closure
 
     def inputs(self, seed: int = 0, same: bool = False, rows: slice | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other."""

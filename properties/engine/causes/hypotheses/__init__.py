@@ -1,24 +1,47 @@
-"""Everything that may be wrong, as hypotheses: one file a part of the contract."""
+"""Everything that may be wrong, as hypotheses: one file for each part of what is computed."""
 
 from __future__ import annotations
 
 from sdtps_ref.properties.engine.causes.hypotheses import (
-    choice,
+    across_samples,
     conduct,
+    count,
     extra_token,
+    gathering,
+    generator,
+    mask,
+    modalities,
+    model,
     noise,
-    pooling,
+    numbers,
+    pipeline,
+    ranking,
     soft_mask,
-    wiring,
+    temperature,
+    weights,
 )
 from sdtps_ref.properties.engine.causes.hypothesis import Hypothesis
 
-ALL: tuple[Hypothesis, ...] = (
-    *soft_mask.HYPOTHESES,
-    *choice.HYPOTHESES,
-    *pooling.HYPOTHESES,
-    *wiring.HYPOTHESES,
-    *extra_token.HYPOTHESES,
-    *noise.HYPOTHESES,
-    *conduct.HYPOTHESES,
+# In the order of what is computed: of two that explain the same, the earlier one is told.
+ALL: tuple[Hypothesis, ...] = tuple(
+    hypothesis
+    for part in (
+        soft_mask,
+        across_samples,
+        temperature,
+        ranking,
+        count,
+        gathering,
+        numbers,
+        mask,
+        weights,
+        pipeline,
+        model,
+        modalities,
+        extra_token,
+        noise,
+        generator,
+        conduct,
+    )
+    for hypothesis in part.HYPOTHESES
 )

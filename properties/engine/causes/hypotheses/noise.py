@@ -1,20 +1,14 @@
-"""What may be wrong with the noise and with what it is drawn from."""
+"""What may be wrong with the noise: its distribution, and who shares it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sdtps_ref.properties.engine.causes.hypotheses.speaking import WAKE_OF_NOISE, noise_is_there
 from sdtps_ref.properties.engine.causes.hypothesis import LESS_EXPLORED, UNTRAINED, Hypothesis, Readings
 
 NOISE = ("noise.*",)
-GENERATOR = ("noise.is_independent", "runtime.respects_the_generator", "noise.*")
-WAKE = ("noise.*", "runtime.*", "multimodal.noise_*", "distributed.*", "branches.*", "gradient.follows_temperature")
 DRAW = "-torch.log(-torch.log(torch.rand_like(score).clamp(tiny, 1 - eps / 2))), in float32, before `/ tau`"
-
-
-def _there(r: Readings) -> bool:
-    """Whether noise was read at all: D's gradient is a softmax's, at the temperature that was given."""
-    return r["soft_mask.form"] == "softmax" and r["noise.in_training"] is True
 
 
 def _shared_by_draws(r: Readings) -> bool:
@@ -23,24 +17,23 @@ def _shared_by_draws(r: Readings) -> bool:
 
 def _scaled(r: Readings) -> Any:
     looks = r["noise.looks"] or ""
-    if not _there(r) or not looks.startswith("Gumbel(0, 1), times") or _after(r):
+    if not noise_is_there(r) or not looks.startswith("Gumbel(0, 1), times") or _after(r):
         return None
     return {"factor": looks.partition("times ")[2].partition(" ")[0]}
 
 
 def _after(r: Readings) -> bool:
     size = r["noise.size"]
-    return _there(r) and bool(size) and abs(size[1] / size[0] / 4 - 1) < 0.1
+    return noise_is_there(r) and bool(size) and abs(size[1] / size[0] / 4 - 1) < 0.1
 
 
 def _like(r: Readings, *starts: str) -> bool:
-    return _there(r) and not r["noise.dependence"] and (r["noise.looks"] or "").startswith(starts) and not _after(r)
-
-
-def _reset(r: Readings) -> Any:
-    if not _there(r) or r["noise.repeats_with_another_seed"] is not True or r["generator.decides_at_first"]:
-        return None
-    return {"how": "" if r["generator.is_set"] else ", in a fork that hides it"}
+    return (
+        noise_is_there(r)
+        and not r["noise.dependence"]
+        and (r["noise.looks"] or "").startswith(starts)
+        and not _after(r)
+    )
 
 
 def distribution(kind: str, sentence: str, *starts: str, specific: int = 3) -> Hypothesis:
@@ -50,7 +43,7 @@ def distribution(kind: str, sentence: str, *starts: str, specific: int = 3) -> H
         sentence,
         lambda r: _like(r, *starts),
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         specific,
         effect="tokens are not tried with the probabilities of softmax(score): another model is trained",
@@ -64,7 +57,7 @@ HYPOTHESES = (
         "no noise reaches the soft mask in train mode",
         lambda r: r["noise.in_training"] is False and not _shared_by_draws(r),
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         effect="what is ranked first at the start stays first",
         fix="soft_mask = softmax((score + gumbel_noise) / tau, dim=-1) in train mode",
@@ -72,9 +65,9 @@ HYPOTHESES = (
     Hypothesis(
         "noise.shared_over_tokens",
         "tokens share their noise: fewer numbers are drawn than there are tokens",
-        lambda r: _shared_by_draws(r) or (_there(r) and r["noise.repeats_over_tokens"]),
+        lambda r: _shared_by_draws(r) or (noise_is_there(r) and r["noise.repeats_over_tokens"]),
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         3,
         effect="tokens that share a draw are not tried against each other; one number a row is no noise at all",
@@ -83,9 +76,9 @@ HYPOTHESES = (
     Hypothesis(
         "noise.shared_over_samples",
         "samples share their noise",
-        lambda r: _there(r) and r["noise.repeats_over_samples"] and not r["noise.repeats_over_tokens"],
+        lambda r: noise_is_there(r) and r["noise.repeats_over_samples"] and not r["noise.repeats_over_tokens"],
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         3,
         effect="every sample of a batch pushes the same tokens",
@@ -95,73 +88,24 @@ HYPOTHESES = (
         "noise.partly_shared",
         "the noise of samples, tokens or calls is correlated: it shares a part of its draw",
         lambda r: (
-            _there(r)
+            noise_is_there(r)
             and r["noise.dependence"] == "not independent"
             and not r["noise.repeats_over_tokens"]
             and not r["noise.repeats_over_samples"]
             and r["noise.repeats_with_the_seed"]
         ),
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         effect="a batch explores less than it seems to",
         fix="draw noise in the score's own shape: torch.rand(score.shape)",
     ),
     Hypothesis(
-        "noise.frozen",
-        "the noise is drawn once and kept: every call has the same",
-        lambda r: _there(r) and r["noise.repeats_with_another_seed"] and r["generator.decides_at_first"],
-        GENERATOR,
-        WAKE,
-        LESS_EXPLORED,
-        3,
-        effect="it is a bias on the score, not noise",
-        fix="draw it in every forward pass",
-    ),
-    Hypothesis(
-        "generator.reseeded",
-        "the forward pass seeds the generator itself{how}: every call draws the same",
-        _reset,
-        GENERATOR,
-        WAKE,
-        LESS_EXPLORED,
-        3,
-        effect="the noise is a bias on the score; a reseeded global generator repeats everybody's dropout too",
-        fix="leave torch.manual_seed to the caller",
-    ),
-    Hypothesis(
-        "generator.rewound",
-        "the generator is put back after drawing, so that the next call draws the same",
-        lambda r: (
-            _there(r)
-            and r["generator.moves"] is False
-            and r["generator.next_call_repeats"]
-            and r["noise.repeats_with_another_seed"] is False
-        ),
-        GENERATOR,
-        WAKE,
-        LESS_EXPLORED,
-        3,
-        effect="calls that follow each other explore the same direction",
-        fix="draw from torch's generator and leave it where it is",
-    ),
-    Hypothesis(
-        "generator.own",
-        "noise comes from a generator of its own, which the caller's seed does not reach",
-        lambda r: _there(r) and r["generator.moves"] is False and r["noise.repeats_with_the_seed"] is False,
-        GENERATOR,
-        WAKE,
-        LESS_EXPLORED,
-        3,
-        effect="no seed repeats a run, and a saved generator state does not resume it",
-        fix="draw from torch's generator",
-    ),
-    Hypothesis(
         "noise.in_eval",
         "noise is drawn in eval mode too",
-        lambda r: _there(r) and r["noise.in_eval"],
+        lambda r: noise_is_there(r) and r["noise.in_eval"],
         ("noise.is_absent_in_eval",),
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         effect="what differentiates in eval mode (attribution, frozen layers) sees another answer each time",
         fix="gumbel_noise = gumbel(score) if self.training else 0",
@@ -171,7 +115,7 @@ HYPOTHESES = (
         "the noise is added after the division by tau, which does not reach it",
         _after,
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         4,
         effect="at a low temperature the noise vanishes beside the score, at a high one it drowns it",
@@ -182,7 +126,7 @@ HYPOTHESES = (
         "the noise is {factor} times Gumbel noise",
         _scaled,
         NOISE,
-        WAKE,
+        WAKE_OF_NOISE,
         LESS_EXPLORED,
         3,
         effect="the soft mask's choice is that of another temperature",
@@ -203,7 +147,7 @@ HYPOTHESES = (
     Hypothesis(
         "noise.in_half",
         "noise is infinite in half precision, where U is rounded to 0 or to 1",
-        lambda r: r["noise.finite_in_half"] is False and _there(r) and not r["noise.looks"],
+        lambda r: r["noise.finite_in_half"] is False and noise_is_there(r) and not r["noise.looks"],
         ("noise.is_finite",),
         ("noise.*", "gradient.is_finite*", "runtime.*"),
         UNTRAINED,
@@ -216,7 +160,7 @@ HYPOTHESES = (
         "noise.shared_over_modalities",
         "the modalities share one draw of noise",
         lambda r: (
-            _there(r)
+            noise_is_there(r)
             and r.fails("multimodal.noise_*")
             and not r["noise.repeats_with_another_seed"]
             and r["generator.moves"] is not False

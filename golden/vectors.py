@@ -136,12 +136,14 @@ def read(path: Path) -> VectorFile:
         if content["schema_version"] != SCHEMA_VERSION:
             raise VectorError(f"{path} has schema_version {content['schema_version']}; accepted: {SCHEMA_VERSION}")
         cases = [Case(**case) for case in content.pop("cases")]
+        if not all(isinstance(part, dict) for case in cases for part in (case.inputs, case.expected)):
+            raise TypeError("inputs and expected are objects")
         if content["count"] != len(cases):
             raise VectorError(f"{path} counts {content['count']} cases, but holds {len(cases)}")
         return VectorFile(content["stage"], content["spec_version"], content, cases)
     except OSError as error:
         raise VectorError(f"{path} could not be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise VectorError(f"{path} is not a vector file: {type(error).__name__} {error}") from error
 
 

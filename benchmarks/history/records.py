@@ -94,7 +94,7 @@ def read(path: Path) -> tuple[dict[Key, list[Record]], list[Broken]]:
             continue
         try:
             record = _parsed(line)
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             broken.append(Broken(number, f"{type(error).__name__}: {error}"))
         else:
             found.setdefault(record.key, []).append(record)

@@ -82,7 +82,7 @@ def _read(path: Path) -> Expected:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidInput.given(f"{path} ({error.strerror})", "a TOML file of expected failures") from error
-    except ValueError as error:  # not TOML, or not even text
+    except (ValueError, RecursionError) as error:  # not TOML, or not even text
         raise InvalidInput.given(f"{path}, which is not TOML: {error}", "a TOML file of expected failures") from error
     entries = content.get(TABLE, [])
     unknown = sorted(set(content) - {TABLE})

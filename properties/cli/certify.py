@@ -154,5 +154,5 @@ def _settings(options: SimpleNamespace) -> tuple[RunSettings, Limits]:
     )
     seconds = profile.seconds if options.time_limit is None else options.time_limit
     memory = usual_memory(options.device) if options.memory_limit is None else options.memory_limit
-    loading = max(filter(None, (profile.whole, profile.seconds))) if options.time_limit is None else None
+    loading = profile.seconds * (2 if profile.whole else 1) if options.time_limit is None else None
     return settings, Limits(seconds, memory, loading)

@@ -69,6 +69,8 @@ class Journal:
             first, *lines = self.path.read_text().splitlines() or [""]
         except OSError as error:
             raise JournalError(f"there is nothing to resume: {self.path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise JournalError(f"{self.path} is not a journal of `sdtps certify`") from error
         header = _read(first)
         if header is None or header.keys() != self.header.keys():
             raise JournalError(f"{self.path} is not a journal of `sdtps certify`")
@@ -108,13 +110,13 @@ def seed_of(path: Path) -> int | None:
     try:
         header = _read(path.read_text().partition("\n")[0])
         return None if header is None else int(header["environment"]["seed"])
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def _read(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.certificates.visible import visible
-from sdtps_ref.properties.reports.wording import notes, verdict_words
+from sdtps_ref.properties.reports.wording import expectation, notes, told, verdict_words
 
 LINES, COLUMNS, LABEL = 25, 80, 10
 ALSO = 5  # other causes that are told, one line each
+LEAST = {"found": 1, "not": 1, "also": 2, "judged": 2}  # lines that stay of each list, the first to be cut first
 STYLES = {"cause": "bold", "fix": "green", "also": "yellow"}
 
 
@@ -28,9 +30,17 @@ def print_first_screen(console: Console, certificate: Certificate, written: Sequ
 def first_screen(certificate: Certificate, written: Sequence[str] = ()) -> list[Text]:
     """Its lines. What does not fit is cut from the lists of other findings, never from verdict, cause and fix."""
     head = [*_verdict(certificate), *_first_cause(certificate)]
-    tail = [*_judged(certificate), *_found(certificate), *_not_judged(certificate), *_written(written)]
-    room = LINES - len(head) - len(tail)
-    return [*head, *list(_others(certificate))[: max(room, 1)], *tail][:LINES]
+    tail = {
+        "also": _others(certificate),
+        "judged": _judged(certificate),
+        "found": _shortened(_found(certificate), 4),
+        "not": _shortened(_not_judged(certificate), 3),
+        "written": _wrapped("   ".join(written), 3, COLUMNS - LABEL) if written else [],
+    }
+    for label, least in LEAST.items():
+        too_many = len(head) + sum(map(len, tail.values())) - LINES
+        tail[label] = _shortened(tail[label], max(least, len(tail[label]) - max(too_many, 0)))
+    return [*head, *(line for label, lines in tail.items() for line in _labelled(label, lines))]
 
 
 def _verdict(certificate: Certificate) -> Iterator[Text]:
@@ -39,9 +49,9 @@ def _verdict(certificate: Certificate) -> Iterator[Text]:
     if certificate.expected_failures or (certificate.verdict == "certified" and not certificate.level):
         style = "yellow"
     if certificate.verdict == "error":
-        yield from (Text(line, style=style) for line in _wrapped(visible(words), 3))
+        yield from (Text(line, style=style) for line in _wrapped(words, 3))
         return
-    yield Text(_cut(visible(words)), style=style)
+    yield Text(_cut(words), style=style)
     judged = [result for result in certificate.laws if result.status not in ("skipped", "blocked")]
     failed = sum(result.refuses for result in judged)
     passed = sum(result.status == "passed" for result in judged)
@@ -55,70 +65,59 @@ def _first_cause(certificate: Certificate) -> Iterator[Text]:
         return
     cause = certificate.causes[0]
     sentence = f"{cause.sentence}; or: {cause.alternative}" if cause.alternative else cause.sentence
-    yield from _labelled("cause", _wrapped(visible(sentence), 4, COLUMNS - LABEL))
+    yield from _labelled("cause", _wrapped(sentence, 4, COLUMNS - LABEL))
     if cause.where is not None:
-        yield Text(_cut(f"{'':{LABEL}}  {visible(str(cause.where))}   {visible(cause.where.text)}"), style="bold")
+        line = _cut(f"{cause.where}   {cause.where.text}", COLUMNS - LABEL - 2)
+        yield Text(f"{'':{LABEL}}  {line}", style="bold")
     if cause.effect:
-        yield from _labelled("", _wrapped(visible(cause.effect), 2, COLUMNS - LABEL))
+        yield from _labelled("", _wrapped(cause.effect, 2, COLUMNS - LABEL))
     if cause.fix:
-        yield from _labelled("fix", _wrapped(visible(cause.fix), 3, COLUMNS - LABEL))
-    if len(cause.explains) > 1:
-        yield from _labelled("explains", _wrapped(", ".join(cause.explains[1:]), 2, COLUMNS - LABEL))
+        yield from _labelled("fix", _wrapped(cause.fix, 3, COLUMNS - LABEL))
+    yield from _labelled("explains", _wrapped(", ".join(cause.explains), 2, COLUMNS - LABEL))
 
 
-def _others(certificate: Certificate) -> Iterator[Text]:
+def _others(certificate: Certificate) -> list[str]:
     others = certificate.causes[1:]
-    lines = [_one_line(cause) for cause in others[:ALSO]]
+    lines = [_cut(_one_line(cause), COLUMNS - LABEL) for cause in others[:ALSO]]
     if len(others) > ALSO:
         lines.append(f"and {len(others) - ALSO} more")
-    expected = [result for result in certificate.laws if result.status == "xfailed" and result.expected]
-    lines += [f"expected to fail: {result.id}: {visible(result.expected.reason)}" for result in expected]  # type: ignore[union-attr]
-    yield from _labelled("also", [_cut(line, COLUMNS - LABEL) for line in lines])
+    for result in certificate.laws:
+        if result.status == "xfailed" and result.expected:
+            known = expectation(result).replace("expected to fail:", f"expected to fail: {result.id}:", 1)
+            lines += _wrapped(known, 2, COLUMNS - LABEL)
+    return lines
 
 
 def _one_line(cause: Cause) -> str:
-    where = f"{visible(str(cause.where))}  " if cause.where is not None else ""
-    return f"{where}{cause.kind}: {visible(cause.sentence)}"
+    where = f"{cause.where}  " if cause.where is not None else ""
+    return f"{where}{cause.kind}: {cause.sentence}"
 
 
-def _judged(certificate: Certificate) -> Iterator[Text]:
+def _judged(certificate: Certificate) -> list[str]:
     given, where = certificate.implementation, certificate.environment
     told = given["adapters"] or [str(given["name"])]
-    lines = [line for text in told[:3] for line in _wrapped(visible(text), 2, COLUMNS - LABEL)]
-    lines.append(
+    lines = [line for text in told[:3] for line in _wrapped(text, 2, COLUMNS - LABEL)][:4]
+    ran = (
         f"torch {where['torch']}, {where['device']}, profile {where['profile']}, seed {where['seed']}: "
         f"{certificate.seconds:.1f} s"
     )
-    yield from _labelled("judged", lines[:5])
+    return [*lines, _cut(ran, COLUMNS - LABEL)]
 
 
-def _found(certificate: Certificate) -> Iterator[Text]:
-    found = [f"{name} = {_number(value)}" for name, value in certificate.diagnosis.items()]
-    told = [*certificate.implementation["notes"], *notes(certificate.laws)]
+def _found(certificate: Certificate) -> list[str]:
+    found = [f"{name} = {told(value)}" for name, value in certificate.diagnosis.items()]
     lines = [", ".join(found)] if found else []
-    yield from _labelled("found", [_cut(visible(line), COLUMNS - LABEL) for line in [*lines, *told][:4]])
+    lines += [*certificate.implementation["notes"], *notes(certificate.laws)]
+    return [_cut(line, COLUMNS - LABEL) for line in lines]
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _not_judged(certificate: Certificate) -> Iterator[Text]:
+def _not_judged(certificate: Certificate) -> list[str]:
     reasons: dict[str, int] = {}
     for result in certificate.laws:
         if result.status in ("skipped", "blocked"):
             reasons[result.reason] = reasons.get(result.reason, 0) + 1
     ordered = sorted(reasons.items(), key=lambda item: -item[1])
-    count = sum(reasons.values())
-    lines = [f"{n} law{'s' * (n > 1)}: {visible(why)}" for why, n in ordered[:2]]
-    if len(ordered) > 2:
-        lines.append(f"{count - sum(n for _, n in ordered[:2])} more")
-    yield from _labelled("not", [_cut(line, COLUMNS - LABEL) for line in lines])
-
-
-def _written(written: Sequence[str]) -> Iterator[Text]:
-    if written:
-        yield from _labelled("written", _wrapped("   ".join(map(visible, written)), 3, COLUMNS - LABEL))
+    return [_cut(f"{n} law{'s' * (n > 1)}: {why}", COLUMNS - LABEL) for why, n in ordered]
 
 
 def _labelled(label: str, lines: Iterable[str]) -> Iterator[Text]:
@@ -127,10 +126,20 @@ def _labelled(label: str, lines: Iterable[str]) -> Iterator[Text]:
         label = ""
 
 
+def _shortened(lines: list[str], most: int) -> list[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"and {len(lines) - most + 1} more"]
+
+
 def _wrapped(text: str, most: int, width: int = COLUMNS) -> list[str]:
-    lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    lines = [line.plain.rstrip() for line in Text(_seen(text)).wrap(Console(width=width), width)] or [""]
     return lines if len(lines) <= most else [*lines[: most - 1], _cut(f"{lines[most - 1]} ...", width)]
 
 
 def _cut(text: str, width: int = COLUMNS) -> str:
-    return text if len(text) <= width else f"{text[: width - 4]} ..."
+    text = _seen(text)
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 4).rstrip()} ..."
+
+
+def _seen(text: str) -> str:
+    """In one line, with nothing in it that moves the cursor or cannot be seen: a subject names itself as it likes."""
+    return re.sub(r"[^\S ]+", " ", visible(text)).strip()

@@ -14,6 +14,11 @@ from sdtps_ref.properties.watching.record import watch
 from sdtps_ref.properties.watching.sites import Site
 from sdtps_ref.properties.watching.subject import Subject
 
+EXAMPLE = (
+    "FILE.py:example, a function without arguments that returns (module, args), (module, args, kwargs) or a closure "
+    "that runs one forward pass"
+)
+
 
 class FromCall:
     """Behind the contract, one method: the call. found: how it was built and called, and where it chooses tokens."""
@@ -63,7 +68,7 @@ def from_file(module: ModuleType, target: str, only: str | None = None) -> FromC
         return FromCall(subject, module)
     for subject in outcome.called:
         raise NothingChosen(subject, str(_soft(subject) or "no line of it"))
-    raise TargetError(f"{target}: {_why_not(outcome)}")
+    raise TargetError(f"{target}: {_why_not(outcome)}; accepted: {EXAMPLE}")
 
 
 def from_example(module: ModuleType, example: Any) -> FromCall:
@@ -86,8 +91,9 @@ def _soft(subject: Subject) -> Any:
 def _why_not(outcome: Outcome) -> str:
     if not outcome.refused:
         return "it has no class with a forward pass, and no function that takes tensors"
-    tried = "; ".join(f"{name}: {why}" for name, why in list(outcome.refused.items())[:3])
-    return f"none of its classes could be built and called by trial ({tried}); write an example() that calls it"
+    (name, why), *others = outcome.refused.items()
+    more = f", nor could {', '.join(other for other, _ in others[:3])}" if others else ""
+    return f"{name} could not be built and called by trial ({why}){more}{', ...' if len(others) > 3 else ''}"
 
 
 def _distinct(sites: list[Site]) -> list[Site]:

@@ -25,6 +25,7 @@ from sdtps_ref.properties.watching.sizes import SWITCH, smaller, value_for
 from sdtps_ref.properties.watching.subject import Subject
 
 TRIALS, SECONDS = 200, 8.0  # ways to call one class, and for how long
+LONGEST = 160  # characters of what a class raised that are repeated
 
 
 class Outcome:
@@ -105,8 +106,8 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str]) -> tuple[Subj
             subject = _subject(candidate, build, plan)
             try:
                 chooses = _calls(subject)
-            except Exception as error:
-                reason = reason or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
+            except (Exception, SystemExit) as error:
+                reason = reason or _said(error)
                 continue
             if chooses:
                 subject.by_default = _by_default(candidate, plan) if build.switched else None
@@ -181,32 +182,44 @@ def _builds(candidate: Callable[..., Any]) -> Iterator[Build]:
         return
     for small in (True, False):
         for switches in (True, False):
-            given: dict[str, Any] = {}
-            turned: list[str] = []
             try:
-                for p in inspect.signature(candidate).parameters.values():
-                    if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-                        continue
-                    if p.default is p.empty:
-                        given[p.name] = value_for(p.name, p.annotation)
-                    elif p.default is False and SWITCH.fullmatch(p.name) and switches:
-                        given[p.name] = True
-                        turned.append(p.name)
-                    elif small and smaller(p.name, p.default) != p.default:
-                        given[p.name] = smaller(p.name, p.default)
-                with quiet():
-                    torch.manual_seed(0)
-                    built = candidate(**given)
+                given, turned = _given(candidate, small, switches)
             except LookupError as unknown:
                 yield Build(name, why=f"nothing is known of its argument {unknown}")
                 continue
-            except Exception as error:
-                first = str(error).splitlines()[0] if str(error) else ""
-                yield Build(name, why=f"building it raised {type(error).__name__}: {first}"[:160])
+            try:
+                with quiet():
+                    torch.manual_seed(0)
+                    built = candidate(**given)
+            except (Exception, SystemExit) as error:
+                yield Build(name, why=f"building it raised {_said(error)}")
                 continue
             yield Build(name, built, "", given, tuple(turned))
             if not turned and not small:
                 return
+
+
+def _given(candidate: type, small: bool, switches: bool) -> tuple[dict[str, Any], list[str]]:
+    """A constructor's arguments, by their names, and the switches that are turned on. Raises LookupError."""
+    given: dict[str, Any] = {}
+    turned = []
+    for p in inspect.signature(candidate).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        if p.default is p.empty:
+            given[p.name] = value_for(p.name, p.annotation)
+        elif p.default is False and SWITCH.fullmatch(p.name) and switches:
+            given[p.name] = True
+            turned.append(p.name)
+        elif small and smaller(p.name, p.default) != p.default:
+            given[p.name] = smaller(p.name, p.default)
+    return given, turned
+
+
+def _said(error: BaseException) -> str:
+    """What was raised, in a line that is not too long."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"[:LONGEST]
 
 
 @contextlib.contextmanager

@@ -269,7 +269,7 @@ def test_the_command_line_from_first_failure_to_green(
     capsys.readouterr()
     statuses.append(main(["certify", *asked, "--expected", str(file)]))
 
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "alone, with 1 expected to fail" in printed
     assert f"expected to fail: {LAW}: until 2.0 (https://example.org/1)" in printed
     assert statuses == [1, 2, 0]

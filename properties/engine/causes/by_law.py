@@ -78,6 +78,18 @@ def rank(law_id: str) -> int:
     return RANKS.get(law_id, STAGES.get(law_id.partition(".")[0], AS_A_PROGRAM))
 
 
+def _following(result: LawResult, failing: Mapping[str, LawResult]) -> list[str]:
+    """What fails with it: what follows from it, and laws that ended in the same exception."""
+    follows = [other for other in FOLLOWS.get(result.id, ()) if other in failing]
+    return follows + [other for other in failing if other not in follows and _raised_alike(result, failing[other])]
+
+
+def _raised_alike(one: LawResult, other: LawResult) -> bool:
+    if one.id == other.id or one.failure is None or other.failure is None or not one.failure.raised:
+        return False
+    return (one.failure.raised, one.failure.message) == (other.failure.raised, other.failure.message)
+
+
 def cause_of(result: LawResult, failing: Mapping[str, LawResult]) -> Cause:
     """The finding as a cause; it explains its own law, and those that follow from it."""
     failure = result.failure
@@ -86,7 +98,7 @@ def cause_of(result: LawResult, failing: Mapping[str, LawResult]) -> Cause:
     return Cause(
         kind=result.id,
         sentence=failure.message if failure else result.reason,
-        explains=(result.id, *(other for other in FOLLOWS.get(result.id, ()) if other in failing)),
+        explains=(result.id, *_following(result, failing)),
         effect=failure.effect if failure else "",
         fix=(failure.fix if failure else "") or remedy,
         training=_training(result),

@@ -47,8 +47,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
-    """Put the curves where a page asks for them: who reads it in a checkout has no picture."""
-    return markdown.replace(CURVES, "![Loss and gradient norm over 400 steps, under Adam and SGD](trainability.svg)")
+    """Put the curves where a page asks for them, and read what is folded away as Markdown, as GitHub does."""
+    curves = "![Loss and gradient norm over 400 steps, under Adam and SGD](trainability.svg)"
+    return markdown.replace(CURVES, curves).replace("<details>", '<details markdown="1">')
 
 
 def on_post_page(output: str, page: object, config: MkDocsConfig) -> None:

@@ -15,7 +15,11 @@ A law that refuses nothing is worth nothing, and one that refuses what is right 
 faults that it must kill, and there are right implementations, written in other ways, that no law may refuse.
 `sdtps selftest` holds every law to both; `sdtps selftest --seeds 50` counts false alarms; `tox -e mutation` changes the
 reference itself, one operator at a time, and counts how many of the mutants golden vectors and laws kill. Its survivors
-are explained one by one in `.ci/mutation/survivors.md`. README has the figures of the last run.
+are explained one by one in `.ci/mutation/survivors.md`.
+
+The last count of false alarms, in profile quick: 29 right implementations under 50 seeds, none of the 1450 runs
+refused, so at most 0.21 % with 95 % confidence. (The count before it had found one: a case that float16 cannot hold,
+since mended.) Of the mutants of the reference that the contract can reach, golden vectors and laws kill 98.2 %.
 
 ## What must be killed
 

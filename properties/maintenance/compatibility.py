@@ -1,6 +1,6 @@
-"""README's table of environments, made of their certificates; `.ci/matrix` calls it.
+"""The table of environments in docs/compatibility.md, made of their certificates; `.ci/matrix` calls it.
 
-python -m sdtps_ref.properties.maintenance.compatibility README.md CERT...
+python -m sdtps_ref.properties.maintenance.compatibility docs/compatibility.md CERT...
 """
 
 import sys

@@ -24,6 +24,7 @@ FILE = re.compile(r"# ([\w.]+\.(?:py|toml))\n")  # the first line of a block tha
 # As long as it takes, how often that was, and which case is the smallest that a release of hypothesis finds.
 VARYING = re.compile(
     r"\d+\.\d+ ?s\b|\d+(?= examples)|\bat B=\d+ .*?seed \d+|(?<=\[)b=\d+, n=\d+(?=\])|\d+ of \d+(?= entries)"
+    r"|\d+(?: of \d+)?(?= laws)"
 )
 MARKER = "=== exit status "
 

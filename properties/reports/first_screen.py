@@ -106,9 +106,9 @@ def _judged(certificate: Certificate) -> list[str]:
 
 def _found(certificate: Certificate) -> list[str]:
     found = [f"{name} = {told(value)}" for name, value in certificate.diagnosis.items()]
-    lines = [", ".join(found)] if found else []
-    lines += [*certificate.implementation["notes"], *notes(certificate.laws)]
-    return [_cut(line, COLUMNS - LABEL) for line in lines]
+    lines = _wrapped(", ".join(found), 2, COLUMNS - LABEL) if found else []
+    told_of = [*certificate.implementation["notes"], *notes(certificate.laws)]
+    return [*lines, *(_cut(line, COLUMNS - LABEL) for line in told_of)]
 
 
 def _not_judged(certificate: Certificate) -> list[str]:

@@ -138,7 +138,7 @@ def _by_default(candidate: Callable[..., Any], plan: Plan) -> Subject | None:
             plain = _subject(candidate, build, plan)
             try:
                 _calls(plain)
-            except Exception:
+            except (Exception, SystemExit):
                 continue
             return plain
     return None

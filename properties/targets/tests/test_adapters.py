@@ -19,7 +19,7 @@ from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import Profile
 from sdtps_ref.properties.targets.adapters import Adapted, adapt
 from sdtps_ref.properties.targets.adapters.substitution import Place, find_score
-from sdtps_ref.properties.targets.target import TargetError, load, loader, resolve
+from sdtps_ref.properties.targets.target import loader, resolve
 
 FEW = Profile("few", examples=3, minimum=1, shrink=False)
 COUNT = itertools.count()
@@ -292,30 +292,3 @@ def test_a_class_by_its_attribute(tmp_path: Path) -> None:
     assert provided(found.implementation) == ("aggregator",)
     assert "no selector found" in found.notes
     assert str(path) in loader(f"{path}:TokenAggregation")
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("x = 1", "it has no class of a published signature"),
-        (
-            "from torch import nn\nclass TokenSparse(nn.Module):\n    def forward(self, tokens, text): ...",
-            "TokenSparse has none of the published signatures",
-        ),
-        (
-            "from torch import nn\nclass TokenSparse(nn.Module):\n    def __init__(self, embed_dim, sparse_ratio):\n"
-            "        raise KeyError('config')\n    def forward(self, tokens, attention_x, attention_y): ...",
-            "TokenSparse raised when it was tried, so it is not certified: KeyError: 'config'",
-        ),
-    ],
-)
-def test_what_is_not_recognised_is_said(tmp_path: Path, text: str, says: str) -> None:
-    """One line, with what is accepted."""
-    path = tmp_path / f"unknown_{next(COUNT)}.py"
-    path.write_text(text)
-
-    with pytest.raises(TargetError, match=r"accepted: .*TokenSparse") as raised:
-        load(str(path))
-
-    assert says in str(raised.value)
-    assert "\n" not in str(raised.value)

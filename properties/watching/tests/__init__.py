@@ -1,0 +1,1 @@
+"""Tests of `properties.watching`; not in the wheel."""

@@ -55,7 +55,7 @@ def test_every_law_is_one_test_beside_the_folders_own(folder: pytest.Pytester) -
 
 def test_a_broken_law_fails_and_says_why_without_our_traceback(folder: pytest.Pytester) -> None:
     """The law's message, case and script; what rests on it is skipped; what it rests on is judged though not chosen."""
-    done = laws(folder, "mine.py:Hard", "-k", "reaches_score or well_conditioned", "--junitxml", "junit.xml")
+    done = laws(folder, "mine.py:Hard", "-k", "gradient.reaches_score or well_conditioned", "--junitxml", "junit.xml")
 
     (failure,) = ElementTree.parse(folder.path / "junit.xml").iterfind(".//failure")
     done.stdout.fnmatch_lines(["*__ gradient.reaches_score (mine.py:Hard) __*", "*the score is never trained*"])
@@ -67,7 +67,7 @@ def test_a_broken_law_fails_and_says_why_without_our_traceback(folder: pytest.Py
 
 def test_the_first_failure_stops_where_asked_to(folder: pytest.Pytester) -> None:
     """-x ends the run at the first law that is broken."""
-    done = laws(folder, "mine.py:Hard", "-x", "-k", "reaches_score or well_conditioned")
+    done = laws(folder, "mine.py:Hard", "-x", "-k", "gradient.reaches_score or well_conditioned")
 
     assert done.parseoutcomes()["failed"] == 1
     assert "skipped" not in done.parseoutcomes()

@@ -51,7 +51,7 @@ def _verdict(certificate: Certificate) -> Iterator[Text]:
     if certificate.verdict == "error":
         yield from (Text(line, style=style) for line in _wrapped(words, 3))
         return
-    yield Text(_cut(words), style=style)
+    yield from (Text(line, style=style) for line in _wrapped(words, 2))
     judged = [result for result in certificate.laws if result.status not in ("skipped", "blocked")]
     failed = sum(result.refuses for result in judged)
     passed = sum(result.status == "passed" for result in judged)

@@ -18,6 +18,7 @@ from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reference import Reference
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, VARIANTS, Plain, plant_all
 from sdtps_ref.properties.selftest.script_check import script_complaints
+from sdtps_ref.properties.selftest.strangers import RIGHT, WRONG
 from sdtps_ref.properties.selftest.workers import results_of
 
 # Shrinking finds the nicest example; here only who failed counts.
@@ -26,6 +27,8 @@ REFERENCES: dict[str, Callable[[], Any]] = {
     f"reference, mask={mask}": partial(Reference, mask) for mask in ("subtract", "log")
 }
 
+STRANGERS = {each.name for each in (*RIGHT, *WRONG)}
+
 Matrix = tuple[dict[str, Certificate], dict[str, Certificate]]
 
 
@@ -33,14 +36,22 @@ def kill_matrix(console: Console | None = None, *, whole: bool = True) -> Matrix
     """The certificates of every planted fault, and of every right implementation, by name.
 
     whole: every law on every one of them, on all cores, compiling the right ones too: minutes. Otherwise
-    a fault meets the law that names it and what that rests on, and nothing is compiled.
+    a fault meets the law that names it and what that rests on, nothing is compiled, and strangers, which are judged
+    one at a time by tests of their own, are left out.
     """
-    right = right_names()
-    faults = [name for name, planted in FAULTS.items() if whole or all_laws()[planted.expected_law].budget == "eager"]
+    right = [name for name in right_names() if whole or name not in STRANGERS]
+    faults = everyday_faults() if not whole else list(FAULTS)
     everyone = [*faults, *right]
     with results_of(partial(judge_planted, whole=whole), everyone) as results:
         judged = dict(zip(everyone, _watched(results, len(everyone), console), strict=True))
     return {name: judged[name] for name in faults}, {name: judged[name] for name in right}
+
+
+def everyday_faults() -> list[str]:
+    """The faults that take no time: nothing is compiled for them, and no process started."""
+    plant_all()
+    eager = [name for name, planted in FAULTS.items() if all_laws()[planted.expected_law].budget == "eager"]
+    return [name for name in eager if name not in STRANGERS]
 
 
 def judge_planted(name: str, *, whole: bool) -> Certificate:

@@ -8,7 +8,7 @@ from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
 from sdtps_ref.properties.selftest.script_check import script_complaints
-from sdtps_ref.properties.selftest.selftest import complaints, kill_matrix, killers
+from sdtps_ref.properties.selftest.selftest import complaints, everyday_faults, kill_matrix, killers
 
 plant_all()
 
@@ -20,10 +20,7 @@ def matrix() -> tuple[dict[str, Certificate], dict[str, Certificate]]:
 
 
 # What compiles or starts processes takes minutes in all: `sdtps selftest` holds those faults to their laws.
-EVERYDAY = [name for name, planted in FAULTS.items() if all_laws()[planted.expected_law].budget == "eager"]
-
-
-@pytest.mark.parametrize("name", EVERYDAY)
+@pytest.mark.parametrize("name", everyday_faults())
 def test_fault_is_killed(name: str, matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
     """The law that a fault names fails on it."""
     faults, _ = matrix

@@ -152,11 +152,12 @@ conforms: no, 1 of 3 laws fail     will train: nothing speaks against it
 cause     decision[b=0] keeps 4 of 6 tokens, but should keep K = 3
 fix       write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) +
           soft`, with a hard mask of one at `topk(score, K).indices`.
+explains  decision.forward_is_hard
 judged    one too many
           torch TORCH, cpu, profile few, seed 0: # s
 not       4 laws: rests on decision.forward_is_hard, which did not pass
           1 law: rests on decision.ignores_noise_forward, which did not pass
-          1 more""",
+          1 law: rests on decision.backward_is_linear, which did not pass""",
     )
 
 
@@ -176,6 +177,7 @@ cause     selector with keep=0 raised ValueError without a message, but should
           say what is accepted
 fix       `if not 1 <= keep <= num_tokens: raise ValueError(...)` with both
           numbers in the message.
+explains  errors.keep_of_zero
 judged    wordless
           torch TORCH, cpu, profile few, seed 0: # s""",
     )

@@ -46,8 +46,8 @@ def quiet_line(certificate: Certificate) -> Text:
     trains = f"; will train: no, {certificate.training}" if certificate.training else ""
     cause = certificate.causes[0] if certificate.causes else None
     at = f" at {cause.where}" if cause and cause.where else ""
-    why = f"; {visible(cause.sentence)}{visible(at)}" if cause else ""
-    return Text(f"{visible(verdict_words(certificate))}{trains}{why}")
+    why = f"; {cause.sentence}{at}" if cause else ""
+    return Text(visible(f"{verdict_words(certificate)}{trains}{why}"))
 
 
 def ledger(certificate: Certificate) -> str:

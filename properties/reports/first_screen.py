@@ -142,4 +142,4 @@ def _cut(text: str, width: int = COLUMNS) -> str:
 
 def _seen(text: str) -> str:
     """In one line, with nothing in it that moves the cursor or cannot be seen: a subject names itself as it likes."""
-    return re.sub(r"[^\S ]+", " ", visible(text)).strip()
+    return visible(re.sub(r"[^\S ]+", " ", text)).strip()

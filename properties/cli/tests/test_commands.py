@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -43,12 +42,6 @@ def sdtps(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def processor_time() -> float:
-    """Seconds that ended child processes have used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     """A file with right and wrong implementations."""
@@ -58,30 +51,18 @@ def module(tmp_path: Path) -> Path:
 
 
 def test_certify_without_a_target_certifies_the_reference(tmp_path: Path) -> None:
-    """The bundled reference passes, for little more than torch's import, with its gain and the remedy printed."""
-    start = processor_time()
-    subprocess.run([sys.executable, "-c", "import torch"], check=True)
-    imported = processor_time()
+    """The bundled reference passes with the mask that trains, and the published one's gain is told beside it."""
     done = sdtps("certify", "--profile", "quick", "--json", str(tmp_path / "cert.json"))
-    ended = processor_time()
 
     record = json.loads((tmp_path / "cert.json").read_text())
-    imports = 3  # by the certifier, by the child, and by the interpreter that runs the warnings' scripts
+    screen, _, beside = done.stdout.partition("beside it, ")
     assert done.returncode == 0, done.stdout
-    assert "CERTIFIED, level" in done.stdout
-    assert "gain = 1e+10" in done.stdout
-    assert "log D" in done.stdout
+    assert "CERTIFIED, level full" in screen and "will train: nothing speaks against it" in screen
+    assert "gain = 1," in screen and "warning  gradient" not in screen
+    assert "will train: no, gain 1e+10" in beside
     assert record["verdict"] == "certified"
-    # Processor time in units of an import's, so that a busy machine does not fail it.
-    assert ended - imported < (imports + 4) * (imported - start)
-
-
-def test_log_mask_gets_no_warning() -> None:
-    """The well-conditioned reference is certified without a warning of its gain."""
-    done = sdtps("certify", "sdtps_ref.properties.reference:log_mask", "--law", "gradient")
-
-    assert done.returncode == 0, done.stdout
-    assert "warning" not in done.stdout
+    # What a quick run costs is counted and not timed, so that a busy machine does not fail it.
+    assert sum(law["examples"] for law in record["laws"]) < 1500
 
 
 @pytest.mark.parametrize("attribute", ["Mine", "mine"])
@@ -94,13 +75,14 @@ def test_certify_takes_a_file_and_a_module(module: Path, attribute: str) -> None
 
 
 def test_a_wrong_one_is_refused(module: Path) -> None:
-    """Exit 1; the law, the message, the case and a script that was run."""
-    done = sdtps("certify", f"{module}:Detached", "--law", "gradient.reaches_score")
+    """Exit 1; the law, the message, the case and a script that was run, which is a file as well."""
+    done = sdtps("certify", f"{module}:Detached", "--law", "gradient.reaches_score", "--verbose", cwd=module.parent)
 
     assert done.returncode == 1, done.stdout
     assert "REFUSED by gradient.reaches_score" in done.stdout
     assert "the score is never trained" in done.stdout
     assert "script (run, and it shows this):" in done.stdout
+    assert [path.name for path in (module.parent / ".sdtps").rglob("*.py")] == ["gradient.reaches_score.py"]
 
 
 def test_one_that_raises_is_an_error_in_one_line(module: Path) -> None:

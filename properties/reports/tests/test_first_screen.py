@@ -12,6 +12,7 @@ from sdtps_ref.properties import check_implementation
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.reports.console import quiet_line
 from sdtps_ref.properties.reports.first_screen import COLUMNS, LINES, first_screen, print_first_screen
 from sdtps_ref.properties.selftest.planted.baseline import Plain
 
@@ -94,10 +95,10 @@ def test_a_subject_moves_no_cursor(
 
     print_first_screen(Console(markup=False, highlight=False), certificate)
 
-    said = capsys.readouterr().out
+    said = capsys.readouterr().out + quiet_line(certificate).plain
     unseen = {c for c in said if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn")}
     assert unseen == set()
-    assert len(said.splitlines()) == 1 + len(printed(certificate))
+    assert len(said.splitlines()) == 1 + len(printed(certificate)) + 1
     assert "document.title" in said
 
 
@@ -120,7 +121,8 @@ def test_what_is_cut_is_counted(crowded: Certificate) -> None:
     """Lists are cut before verdict, cause and fix are; each says how much more there is, and nothing lacks a label."""
     lines = printed(crowded, (".sdtps/pick.json",))
 
-    labels = [line.split()[0] for line in lines[2:] if line[0] != " "]
+    first = next(i for i, line in enumerate(lines) if line.startswith("conforms: "))
+    labels = [line.split()[0] for line in lines[first + 1 :] if line[0] != " "]
     assert labels == ["cause", "fix", "explains", "also", "judged", "found", "not", "written"]
     assert sum(line.strip().startswith("and ") or " and " in line[:14] for line in lines) >= 2
     assert lines[-1] == "written   .sdtps/pick.json"

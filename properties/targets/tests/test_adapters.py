@@ -136,7 +136,6 @@ def test_the_command_says_what_it_took(tmp_path: Path, capsys: pytest.CaptureFix
     assert "TokenSparse recognised as text-guided TokenSparse (LAPS, SEPS)" in said
     assert "score_mask has no gradient" in said
     assert "REFUSED by gradient.reaches_score" in said
-    assert "script (run, and it shows this)" in said
     assert "TokenSparse: returns no extra_token" in kept["notes"]
     assert kept["adapters"] and kept["sha256"]
 

@@ -205,4 +205,16 @@ WRONG = (
         "choice_is_trained",
         ("best = rating.topk(min(self.keep, rating.shape[1]), dim=1).indices",),
     ),
+    Stranger(
+        "three_cameras",
+        "The published form, word for word: its mask multiplies the gradient of the score by 1e10.",
+        "gain_is_about_one",
+        ("weight = weight - (1 - keep_policy.unsqueeze(1)) * 1e10",),
+    ),
+    Stranger(
+        "three_cameras_unmasked",
+        "The published form without D: the slots are pooled by an aggregation that never sees it.",
+        "gradient_reaches_score",
+        ('return torch.cat([getattr(self, f"{camera}_aggr")(select_tokens), extra_token], dim=1)',),
+    ),
 )

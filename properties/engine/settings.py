@@ -40,7 +40,7 @@ PROFILES = {
     p.name: p
     for p in (
         # A minute at most, with the start, the scripts and the end of what hangs.
-        Profile("quick", 12, 10, seconds=15, whole=45),
+        Profile("quick", 12, 10, seconds=15, whole=40),
         Profile("ci", 100, 60, seconds=300, budgets=ALL_BUDGETS),
         Profile("deep", 1000, 500, seconds=3000, budgets=ALL_BUDGETS, explores=True),
     )

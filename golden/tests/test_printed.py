@@ -149,9 +149,9 @@ blocked  selection.decision_is_aligned                 rests on decision.forward
 
 REFUSED by decision.forward_is_hard
 conforms: no, 1 of 3 laws fail     will train: nothing speaks against it
-cause     decision[b=0] keeps 4 of 6 tokens, but should keep K = 3
-fix       write `hard + (soft - soft.detach())`, or `(hard - soft.detach()) +
-          soft`, with a hard mask of one at `topk(score, K).indices`.
+cause     D marks 5 tokens where 4 are gathered
+          tokens that are pooled and tokens that are trained are not the same
+fix       make the hard mask of the very keep_indices that gather the tokens
 explains  decision.forward_is_hard
 judged    one too many
           torch TORCH, cpu, profile few, seed 0: # s
@@ -173,10 +173,9 @@ warning  errors.keep_of_zero # examples   # s
 
 CERTIFIED, in part: by errors.keep_of_zero alone
 conforms: yes, 1 of 2 laws     will train: nothing speaks against it
-cause     selector with keep=0 raised ValueError without a message, but should
-          say what is accepted
-fix       `if not 1 <= keep <= num_tokens: raise ValueError(...)` with both
-          numbers in the message.
+cause     a wrong K is refused without a word of what was given
+          whoever meets it has to read the code
+fix       raise ValueError(f"keep must be from 1 to {N}, but is {keep}")
 explains  errors.keep_of_zero
 judged    wordless
           torch TORCH, cpu, profile few, seed 0: # s""",
@@ -329,6 +328,7 @@ Options:
 
 Commands:
   certify   hold an implementation to the laws
+  trace     why does my selection not learn: watch one training step of your own
   laws      list every law
   explain   print one law: formula, reason, what breaks it, remedy
   selftest  run the laws on planted faults and right variants
@@ -359,6 +359,9 @@ def test_help_of_certify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 Usage: sdtps certify [OPTIONS] [TARGET]
 
   Hold an implementation to the laws. Exit 0 certified, 1 refused, 2 could not run.
+
+  It guards against mistakes and against code that meddles, not against an enemy: the
+  implementation is run, with your rights. See the page "What a certificate is worth".
 
 Arguments:
   TARGET  package.module:attribute or path/to/file.py:attribute, the attribute left out where the

@@ -13,8 +13,8 @@ from sdtps_ref.command_line.command import Command
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["sertify"], "sdtps: given command 'sertify' (did you mean 'certify'?); accepted: certify, laws, "),
-        (["praise"], "sdtps: given command 'praise'; accepted: certify, laws, "),
+        (["sertify"], "sdtps: given command 'sertify' (did you mean 'certify'?); accepted: certify, "),
+        (["praise"], "sdtps: given command 'praise'; accepted: certify, "),
         (["--vresion"], "sdtps: given option '--vresion' (did you mean '--version'?); accepted: "),
         (
             ["certify", "--profle", "ci"],

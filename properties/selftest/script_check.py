@@ -4,6 +4,7 @@ from sdtps_ref.properties.certificates.certificate import Certificate, Failure
 from sdtps_ref.properties.engine.reproduce import run_here, shows
 from sdtps_ref.properties.engine.runner import calm_torch
 from sdtps_ref.properties.kit.global_state import preserve_functions, preserve_settings
+from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.kit.rendering import NEVER_RIGHT, NOT_REPRODUCED
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain
 
@@ -17,6 +18,8 @@ def script_complaints(faults: dict[str, Certificate]) -> list[str]:
         if failure is None or named.startswith("call."):  # a survivor; what one call tells has the user's line instead
             continue
         if not failure.judges:
+            if all_laws()[named].budget == "distributed":  # a script starts no processes
+                continue
             found.append(f"{name}: the script of {named} checks nothing")
         elif not shows(failure, _run(failure, FAULTS[name]())):
             found.append(f"{name}: the script of {named} does not reproduce its failure")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import Certificate
+from sdtps_ref.properties.certificates.level import NOT_RUN
 from sdtps_ref.properties.certificates.visible import visible
 from sdtps_ref.properties.reports.wording import expectation, notes, told, verdict_words
 
@@ -116,7 +117,7 @@ def _not_judged(certificate: Certificate) -> list[str]:
     for result in certificate.laws:
         if result.status in ("skipped", "blocked"):
             reasons[result.reason] = reasons.get(result.reason, 0) + 1
-    ordered = sorted(reasons.items(), key=lambda item: -item[1])
+    ordered = sorted(reasons.items(), key=lambda item: (not item[0].startswith(NOT_RUN), -item[1]))
     return [_cut(f"{n} law{'s' * (n > 1)}: {why}", COLUMNS - LABEL) for why, n in ordered]
 
 

@@ -1,5 +1,6 @@
 """`sdtps certify`: hold an implementation to the laws."""
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,6 +65,7 @@ SECONDS = above(0, "seconds, above 0")
 @option("--write-expected", type=FILE, metavar="FILE", heading=KEPT, help="a file for --expected, of what fails now")
 @option("--root", metavar="DIR", heading=JUDGED, help="where a file's imports start (default: found above the file)")
 @option("--require", type=Choice(["training"]), heading=JUDGED, help="exit 1 too where it will not train well")
+@option("--format", type=Choice(["github"]), heading=KEPT, help="annotate a pull request from a job's log")
 @option("--quiet", is_flag=True, help="the verdict in one line")
 @option("--verbose", is_flag=True, help="each failure with its case, script and traceback")
 def certify(**given: Any) -> int:
@@ -72,6 +74,19 @@ def certify(**given: Any) -> int:
     It guards against mistakes and against code that meddles, not against an enemy: the implementation is run, with your
     rights. See the page "What a certificate is worth".
     """
+    if given["format"] is None:
+        return _certified(given)[1]
+    # Only now, with the libraries that certificates need.
+    from sdtps_ref.properties.reports.github import commands_stopped, github
+
+    with commands_stopped():
+        certificate, status = _certified(given)
+    sys.stdout.write(github(certificate))
+    return status
+
+
+def _certified(given: dict[str, Any]) -> tuple[Any, int]:
+    """The certificate, printed and written, and the exit status."""
     options = SimpleNamespace(**given)
     beside = options.target is None and not options.law and options.shard is None
     options.target = options.target or REFERENCE
@@ -114,9 +129,10 @@ def certify(**given: Any) -> int:
         count = write_expected(options.write_expected, certificate)
         said = f"wrote {options.write_expected}: fill in why each may fail ({count})" if count else "nothing to expect"
         console.print(said, soft_wrap=True)
-    if options.require == "training" and certificate.training and certificate.exit_status == 0:
-        return 2 if problems else 1
-    return 2 if problems else certificate.exit_status
+    status = certificate.exit_status
+    if options.require == "training" and certificate.training and status == 0:
+        status = 1
+    return certificate, 2 if problems else status
 
 
 def _of_published(options: SimpleNamespace) -> Any:

@@ -34,6 +34,7 @@ FORMATS = {
     "json": Format("the certificate itself, from which the others can be made", "record"),
     "junit": Format("JUnit XML", "junit", ("junitparser",)),
     "markdown": Format("a summary for a pull request", "markdown"),
+    "sarif": Format("SARIF 2.1.0, which shows findings in code review", "sarif"),
     "badge": Format("an endpoint for a badge of shields.io", "badge"),
     "html": Format("one self-contained page with plots", "html", ("jinja2", "matplotlib")),
 }

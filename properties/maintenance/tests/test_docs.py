@@ -18,7 +18,7 @@ PAGES = {
     "docs/compatibility.md": (0, 0),
     "docs/expected-failures.md": (3, 0),
     "docs/guides/certify-in-five-minutes.md": (8, 0),
-    "docs/guides/in-ci.md": (2, 0),
+    "docs/guides/in-ci.md": (3, 0),
     "docs/guides/read-a-certificate.md": (2, 0),
     "docs/guides/why-the-loss-exploded.md": (4, 0),
     "docs/hand-over.md": (5, 0),
@@ -28,6 +28,7 @@ PAGES = {
     "docs/shared-cases.md": (1, 0),
     "docs/slower.md": (1, 0),
     "docs/speed.md": (2, 0),
+    "docs/threat-model.md": (0, 0),
     "docs/your-own-file.md": (7, 0),
 }
 

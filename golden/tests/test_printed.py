@@ -390,11 +390,13 @@ What is kept:
   --json FILE            write the certificate itself, from which the others can be made
   --junit FILE           write JUnit XML
   --markdown FILE        write a summary for a pull request
+  --sarif FILE           write SARIF 2.1.0, which shows findings in code review
   --badge FILE           write an endpoint for a badge of shields.io
   --html FILE            write one self-contained page with plots
   --journal FILE         results as they come (default: in .sdtps)
   --resume               go on from the journal of an interrupted run
   --write-expected FILE  a file for --expected, of what fails now
+  --format [github]      annotate a pull request from a job's log
 
 Options:
   --quiet     the verdict in one line

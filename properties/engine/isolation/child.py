@@ -147,6 +147,8 @@ class SubprocessRunner:
         if self.launched is not None:
             self.launched.close()
             self.left += self.launched.left
+            if self.launched.unwatched and not self.meddling:
+                self.meddling.append("the process that watches over the implementation was ended")
         self.launched = None
 
     def _seconds(self, law: Law) -> float | None:

@@ -19,7 +19,8 @@ ENDING = 10.0  # seconds that a supervisor may take to end all that is left
 class Supervised:
     """A running program. process: its supervisor, at the program's stdin and stdout.
 
-    left: how many processes it left running, known once it is closed.
+    left: how many processes it left running, and unwatched: whether somebody ended the supervisor; known once it is
+    closed.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Supervised:
     ):
         watched, self._control = os.pipe()
         self._status, told = os.pipe()
-        self._told, self.left = b"", 0
+        self._told, self.left, self.unwatched = b"", 0, False
         self.process = subprocess.Popen(
             [sys.executable, "-I", str(SUPERVISOR), str(watched), str(told), *program],
             stdin=subprocess.PIPE,
@@ -51,6 +52,7 @@ class Supervised:
     def close(self) -> None:
         """End it, and all that it started."""
         if self._control >= 0:
+            self.unwatched = (self.process.poll() or 0) < 0  # by a signal, and not by this process
             os.close(self._control)
             self._control = -1
             told = self._what_was_told(ENDING)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-METHODS = ("selector", "aggregator", "pipeline", "multimodal", "model")
+METHODS = ("selector", "aggregator", "pipeline", "multimodal", "branches", "model")
 CALL = "call"  # not for people to write: what is derived from one call of their own module has it
 
 
@@ -59,6 +59,11 @@ class Implementation(Protocol):
         self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float, modalities: tuple[str, ...]
     ) -> Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Mapping[str, Tensor]]:
         """f({name: tokens B N C}, {name: global feature B C}) -> {name: B (M+1) C}, the extra token last."""
+
+    def branches(
+        self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float
+    ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """f(tokens B N C, score_sparse B N, score_dense B N) -> B M C: the two texts' branches, added (equation 4)."""
 
     def model(
         self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float

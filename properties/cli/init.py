@@ -54,6 +54,10 @@ class Mine:
     #     """f({name: tokens B N C}, {name: global feature B C}) -> {name: B M+1 C}, the extra token last."""
     #     raise NotImplementedError("multimodal is not written yet")
 
+    # def branches(self, *, dim, num_tokens, keep, slots, tau):
+    #     """f(tokens B N C, score_sparse B N, score_dense B N) -> B M C: equation 4, a D and an aggregation a text."""
+    #     raise NotImplementedError("branches is not written yet")
+
     # def model(self, *, dim, num_tokens, keep, slots, tau):
     #     """(module, {argument: tensor}): the module as its users call it, the score built inside.
 

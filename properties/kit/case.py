@@ -10,12 +10,14 @@ from torch import Tensor
 from sdtps_ref.properties.kit import values
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-SCORE_KINDS = ("normal", "distinct", "ties", "constant", "huge", "tiny")
-TOKEN_KINDS = ("normal", "constant")
+SCORE_KINDS = ("normal", "distinct", "ties", "constant", "huge", "tiny", "close", "far", "subnormal")
+TOKEN_KINDS = ("normal", "constant", "outliers", "zeros")
+BOUND_TO_DTYPE = ("close", "subnormal")  # what these draw depends on the dtype
 LAYOUTS = ("contiguous", "transposed", "sliced", "expanded")
 TILES = (32, 64, 128, 256)  # fused kernels fail at the edges of their tiles
 CLASSES = frozenset(
     {"K=1", "K=N", "K=N-1", "N=1", "B=1", "B=N", "K=M", "ties", "non-contiguous", "half precision", "train", "eval"}
+    | {"tau<=0.1", "tau>=10", "close scores", "far scores", "subnormal scores", "outliers", "zeros", "B>64"}
     | {f"N{side}{tile}" for tile in TILES for side in ("<=", ">")}
 )
 
@@ -110,7 +112,8 @@ class Case:
 
     def _drawn_from(self, name: str) -> tuple[str, tuple[int, ...], int]:
         if name == "score":
-            return self.scores, (self.batch, self.num_tokens), self.seed
+            kind = f"{self.scores} {self.dtype}" if self.scores in BOUND_TO_DTYPE else self.scores
+            return kind, (self.batch, self.num_tokens), self.seed
         return self.tokens, (self.batch, self.num_tokens, self.dim), self.seed + 1
 
     def classes(self) -> frozenset[str]:
@@ -127,6 +130,11 @@ class Case:
             "K=M": self.keep == self.slots,
             "ties": self.scores in ("ties", "constant") or len(set(self.drawn)) < len(self.drawn),
             "non-contiguous": self.layout != "contiguous",
+            "tau<=0.1": self.tau <= 0.1,
+            "tau>=10": self.tau >= 10,
+            **{f"{kind} scores": self.scores == kind for kind in ("close", "far", "subnormal")},
+            **{kind: self.tokens == kind for kind in ("outliers", "zeros")},
+            "B>64": self.batch > 64,
             "half precision": self.dtype in ("float16", "bfloat16"),
             "train": self.training,
             "eval": not self.training,

@@ -8,7 +8,7 @@ from sdtps_ref.properties.kit.case import DTYPES, LAYOUTS, SCORE_KINDS, TOKEN_KI
 
 SEED_STEP = 1000  # cases and cotangents count up from their seed; the next run's values lie beyond all of them
 TILE_EDGES = (31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
-TAUS = (1.0, 0.5, 2.0, 0.1, 5.0)
+TAUS = (1.0, 0.5, 2.0, 0.1, 5.0, 0.05, 20.0)
 # Multiples of 8: published code takes int(0.2 * C) hidden units, C // 4, or C / heads, and a layer of none of them
 # is nobody's mistake.
 DIMS = (8, 16, 24)
@@ -30,6 +30,9 @@ CORNERS = (
     Case(batch=2, num_tokens=32, keep=20, dim=8, slots=5, dtype="bfloat16"),
     Case(batch=2, num_tokens=64, keep=31, dim=8, slots=3, dtype="float16", training=False),
     Case(batch=2, num_tokens=257, keep=100, dim=8, slots=9, scores="tiny"),
+    Case(batch=66, num_tokens=13, keep=6, dim=8, slots=3, tau=20.0, scores="far", tokens="zeros"),
+    Case(batch=2, num_tokens=31, keep=11, dim=8, slots=3, tau=0.05, dtype="float64", scores="close"),
+    Case(batch=2, num_tokens=17, keep=9, dim=8, slots=2, scores="subnormal", tokens="outliers"),
     Case(batch=2, num_tokens=300, keep=100, dim=8, slots=3, dtype="bfloat16"),  # which counts to 256
 )
 
@@ -80,7 +83,7 @@ class Domain:
             tokens=_nearest(case.tokens, self.tokens),
             drawn=() if (batch, num_tokens) != (case.batch, case.num_tokens) else case.drawn,
         )
-        return _representable(clipped)
+        return representable(clipped)
 
     def corners(self, device: str = "cpu", seed: int = 0) -> list[Case]:
         """CORNERS, moved into this domain, each once; or the fixed cases. Another `seed` gives other values."""
@@ -132,14 +135,14 @@ class Domain:
             for _ in range(per_call - 1)
         ]
         own = (case.scores, case.tokens, case.seed)
-        return _representable(replace(case, batch=case.batch * per_call, packed=(own, *others)))
+        return representable(replace(case, batch=case.batch * per_call, packed=(own, *others)))
 
     def strategy(self, device: str = "cpu", per_call: int = 1) -> st.SearchStrategy[Case]:
         """Cases of this domain, most of them with `per_call` examples; shrinks towards few, small and plain."""
         return self._cases(self, device, per_call)
 
 
-def _representable(case: Case) -> Case:
+def representable(case: Case) -> Case:
     """The case with score / tau a number in its dtype, or no implementation can be right: float16 ends at 65504."""
     overflows = case.dtype == "float16" and any(example.scores == "huge" for example in case.examples)
     return replace(case, tau=max(case.tau, 1.0)) if overflows else case

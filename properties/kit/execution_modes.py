@@ -88,6 +88,12 @@ def without_gradients(built: Any, tokens: Tensor, second: Tensor) -> Any:
         return built(tokens, second)
 
 
+def for_inference(built: Any, tokens: Tensor, second: Tensor) -> Any:
+    """What `built` returns in inference mode."""
+    with torch.inference_mode():
+        return built(tokens, second)
+
+
 def deterministically(region: Region, tokens: Tensor, second: Tensor, seed: int) -> dict[str, Tensor]:
     """`train_step` under torch.use_deterministic_algorithms, which is put back as it was."""
     was = torch.are_deterministic_algorithms_enabled()

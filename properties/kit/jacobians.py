@@ -78,6 +78,28 @@ def first_rows(decision: Tensor, score: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
+def softmax_of_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """log p (B N) and g (B) from the first two rows of a Jacobian g (diag(p) - p p'), B 2 N; N of three or more.
+
+    From the entries beside the diagonal, which nothing cancels in; NaN in rows where a p is so small that half of its
+    digits may be lost, if it was taken in float32.
+    """
+    rows = rows.double()
+    log_p = (-rows[:, 0]).log()
+    log_p[:, 0] = log_p[:, 2] + (rows[:, 1, 0] / rows[:, 1, 2]).log()
+    shift = log_p.logsumexp(-1, keepdim=True)
+    log_p = log_p - shift
+    unreadable = ~(log_p.amin(-1, keepdim=True) + log_p[:, :2].amin(-1, keepdim=True) > -75)  # float32 ends at e^-87
+    log_p = log_p.masked_fill(unreadable, torch.nan)
+    return log_p, (shift.squeeze(-1) - log_p[:, 0]).exp()
+
+
+def softmax_product(log_p: Tensor, rate: Tensor, cotangent: Tensor) -> Tensor:
+    """g p_n (c_n - p . c): what the Jacobian of a softmax makes of a cotangent, B N."""
+    p, c = log_p.exp(), cotangent.double()
+    return rate.unsqueeze(-1) * p * (c - (p * c).sum(-1, keepdim=True))
+
+
 def noise_behind(decision: Tensor, score: Tensor, tau: float) -> Tensor:
     """tau log p - score: the noise that was added, each row less its own mean, which softmax forgets. B N.
 

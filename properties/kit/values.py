@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def draw(kind: str, shape: tuple[int, ...], seed: int) -> Tensor:
-    """Float64 values of one kind; the axis 1 holds the tokens."""
+    """Float64 values of one kind; the axis 1 holds the tokens. close and subnormal: followed by a dtype's name."""
     generator = torch.Generator().manual_seed(seed)
     normal = torch.randn(shape, dtype=torch.float64, generator=generator)
     if kind == "normal":
@@ -27,7 +27,18 @@ def draw(kind: str, shape: tuple[int, ...], seed: int) -> Tensor:
         return normal * 1e4
     if kind == "tiny":
         return normal * 1e-30
-    raise ValueError(f"given kind {kind!r}; accepted: normal, distinct, ties, constant, huge, tiny")
+    if kind == "far":  # from zero, each row to its own side
+        return normal + torch.tensor([1000.0, -1000.0], dtype=torch.float64).repeat(shape[0])[: shape[0]].view(-1, 1)
+    if kind == "outliers":
+        return normal * torch.where(torch.arange(shape[1]) % 7 == 3, 100.0, 1.0).view(-1, 1)
+    if kind == "zeros":  # every third token
+        return normal * (torch.arange(shape[1]) % 3 != 1).double().view(-1, 1)
+    name, _, dtype = kind.partition(" ")
+    if name == "close":  # a unit in the last place from one to the next, above one
+        return 1 + torch.finfo(getattr(torch, dtype)).eps * normal.argsort(dim=1).argsort(dim=1)
+    if name == "subnormal":
+        return normal * torch.finfo(getattr(torch, dtype)).tiny / 4
+    raise ValueError(f"given kind {kind!r}; accepted: those of a case's scores and tokens")
 
 
 def level(shape: tuple[int, ...], features: list[Tensor], spread: float, apart: bool, seed: int) -> Tensor:

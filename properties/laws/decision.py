@@ -97,15 +97,16 @@ def keeps_top_k(probe: Probe) -> None:
     precision on its way to topk.
     Remedy: `keep_indices = torch.topk(score, K, dim=-1).indices`, before any noise is added, in the score's dtype.
     """
-    _expect_the_highest(probe, probe.select().decision, probe.score)
+    expect_highest(probe, probe.select().decision, probe.score)
     if probe.case.dtype in ("float32", "float64") and probe.case.scores in ("normal", "distinct"):
         # Near one, and as close to each other as half precision's steps: trained scores crowd like that.
         close = 1 + probe.score.detach() / (512 * probe.score.detach().abs().amax())
         close = probe.given("close_scores", close, requires_grad=True)
-        _expect_the_highest(probe, probe.select(score=close).decision, close)
+        expect_highest(probe, probe.select(score=close).decision, close)
 
 
-def _expect_the_highest(probe: Probe, decision: Tensor, score: Tensor) -> None:
+def expect_highest(probe: Probe, decision: Tensor, score: Tensor) -> None:
+    """No dropped token scores higher than a kept one, by more than a rescaling may blur."""
     # An implementation may rescale the score first; that may tie neighbours within the dtype's error.
     slack = 4 * torch.finfo(score.dtype).eps * score.detach().double().abs().amax(-1)
     kept = decision.detach() > 0.5

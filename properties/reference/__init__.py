@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from sdtps_ref.aggregation import Mask
 from sdtps_ref.branches import TwoBranchSDTPS
 from sdtps_ref.multimodal import MultiModalSDTPS
-from sdtps_ref.properties.reference.stages import Aggregation, MultiModal, Scorer, Stages, Weights
+from sdtps_ref.properties.reference.stages import Aggregation, MultiModal, Scorer, Stages, TwoBranches, Weights
 from sdtps_ref.selection import TokenSparse
 
 
@@ -68,6 +68,10 @@ class Reference(Stages):
         return MultiModal(
             MultiModalSDTPS(dim, num_tokens, ratio, tau=tau, modalities=modalities, slots=slots, mask=self.mask)
         )
+
+    def branches(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> TwoBranches:
+        """Equation 4: the two branches, without their selections."""
+        return self.two_branches(dim=dim, num_tokens=num_tokens, keep=keep, slots=slots, tau=tau)
 
     def model(
         self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float

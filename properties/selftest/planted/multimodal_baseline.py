@@ -61,6 +61,27 @@ class GuidedSteps:
         """A modality's slots, then its extra token: B M+1 C."""
         return torch.cat([slots, selections[name].extra_token], dim=1)
 
+    # Two branches.
+
+    def choose_branches(
+        self, tokens: Tensor, scores: tuple[Tensor, Tensor], selectors: nn.ModuleList
+    ) -> tuple[SelectionResult, SelectionResult]:
+        """The selection of the sparse text's branch, and that of the dense text's."""
+        sparse, dense = (select(tokens, score) for select, score in zip(selectors, scores, strict=True))
+        return sparse, dense
+
+    def pool_sparse(self, sparse: SelectionResult, dense: SelectionResult, pools: nn.ModuleList) -> Tensor:
+        """W_s @ V_s, B M C."""
+        return pools[0](sparse.selected_tokens, sparse.selected_decision)
+
+    def pool_dense(self, sparse: SelectionResult, dense: SelectionResult, pools: nn.ModuleList) -> Tensor:
+        """W_d @ V_d, B M C."""
+        return pools[1](dense.selected_tokens, dense.selected_decision)
+
+    def add(self, sparse: Tensor, dense: Tensor) -> Tensor:
+        """The output of both branches, B M C."""
+        return sparse + dense
+
     # The model.
 
     def run_model(self, tokens: Tensor, feature: Tensor, model: "Model") -> Any:
@@ -77,6 +98,10 @@ class GuidedSteps:
     def multimodal(self, *, modalities: tuple[str, ...], **sizes: Any) -> "Modalities":
         """As the contract has it."""
         return Modalities(self, modalities, **sizes)
+
+    def branches(self, **sizes: Any) -> "Branches":
+        """As the contract has it."""
+        return Branches(self, **sizes)
 
     def model(self, **sizes: Any) -> tuple["Model", dict[str, Tensor]]:
         """As the contract has it."""
@@ -112,6 +137,23 @@ class Modalities(nn.Module):
             name: steps.wire_modality(name, selections, pool) for name, pool in zip(names, self.pools, strict=True)
         }
         return {name: steps.finish(name, slots[name], selections) for name in names}
+
+
+class Branches(nn.Module):
+    """Takes every step from `steps`."""
+
+    def __init__(self, steps: Any, *, slots: int, **sizes: Any):
+        super().__init__()
+        self.steps = steps
+        self.selectors = nn.ModuleList(steps.selector(**sizes) for _ in range(2))
+        self.pools = nn.ModuleList(steps.aggregator(dim=sizes["dim"], slots=slots) for _ in range(2))
+
+    def forward(self, tokens: Tensor, score_sparse: Tensor, score_dense: Tensor) -> Tensor:
+        """tokens: B N C; scores: B N."""
+        steps = self.steps
+        sparse, dense = steps.choose_branches(tokens, (score_sparse, score_dense), self.selectors)
+        pools = self.pools
+        return steps.add(steps.pool_sparse(sparse, dense, pools), steps.pool_dense(sparse, dense, pools))
 
 
 class Model(nn.Module):

@@ -211,9 +211,9 @@ class Queries(nn.Module):
 
 @variant
 class BareSelection(Plain):
-    """Two attributes, and none of the optional ones; `Plain`'s model and modalities would want the extra token."""
+    """Two attributes, and none of the optional ones; `Plain`'s model, modalities and branches would want those."""
 
-    multimodal = model = None  # type: ignore[assignment]
+    multimodal = branches = model = None  # type: ignore[assignment]
 
     def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
         return BareSelector(self, keep, tau)
@@ -232,7 +232,7 @@ class BareSelector(Selector):
 class Closures(Plain):
     """Functions instead of modules: nothing to switch, so the noise is always on. A model is a module."""
 
-    multimodal = model = None  # type: ignore[assignment]
+    multimodal = branches = model = None  # type: ignore[assignment]
 
     def selector(
         self, *, dim: int, num_tokens: int, keep: int, tau: float

@@ -1,0 +1,184 @@
+"""What a call finds in its process and must leave as it was: settings, generators, flags of modules and parameters.
+
+Torch only and self-contained, like `values`: a failure's script carries these functions' own source text.
+"""
+
+import os
+import random
+import sys
+import warnings
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from sdtps_ref.properties.kit.later_calls import call_aside, copied
+from sdtps_ref.properties.kit.values import modules_in
+
+
+def torch_flags() -> dict[str, tuple[Any, str]]:
+    """Torch's global flags that are attributes: the object and the attribute, by name."""
+    backends = torch.backends
+    flags = {
+        "torch.backends.cudnn.benchmark": (backends.cudnn, "benchmark"),
+        "torch.backends.cudnn.deterministic": (backends.cudnn, "deterministic"),
+        "torch.backends.cudnn.enabled": (backends.cudnn, "enabled"),
+        "torch.backends.cudnn.allow_tf32": (backends.cudnn, "allow_tf32"),
+        "torch.backends.cuda.matmul.allow_tf32": (backends.cuda.matmul, "allow_tf32"),
+        "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction": (
+            backends.cuda.matmul,
+            "allow_fp16_reduced_precision_reduction",
+        ),
+        "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction": (
+            backends.cuda.matmul,
+            "allow_bf16_reduced_precision_reduction",
+        ),
+        "torch.backends.mkldnn.enabled": (backends.mkldnn, "enabled"),
+        "torch.backends.opt_einsum.enabled": (backends.opt_einsum, "enabled"),
+        "torch.utils.deterministic.fill_uninitialized_memory": (
+            torch.utils.deterministic,
+            "fill_uninitialized_memory",
+        ),
+    }
+    return {name: place for name, place in flags.items() if hasattr(*place)}
+
+
+def switches() -> dict[str, tuple[Any, Any]]:
+    """Settings with a function that reads them and one that sets them, by name."""
+    device = str(torch.empty(0).device)
+    cuda = torch.backends.cuda
+    found = {
+        "the default dtype": (torch.get_default_dtype(), torch.set_default_dtype),
+        "the default device": (device, lambda was: torch.set_default_device(None if was == "cpu" else was)),
+        "grad mode": (torch.is_grad_enabled(), torch.set_grad_enabled),
+        "the number of threads": (torch.get_num_threads(), torch.set_num_threads),
+        "the precision of matrix products": (
+            torch.get_float32_matmul_precision(),
+            torch.set_float32_matmul_precision,
+        ),
+        "anomaly detection": (torch.is_anomaly_enabled(), torch.autograd.set_detect_anomaly),
+        "deterministic algorithms": (torch.get_deterministic_debug_mode(), torch.set_deterministic_debug_mode),
+        "torch.set_warn_always": (torch.is_warn_always_enabled(), torch.set_warn_always),
+        "autocast's cache": (torch.is_autocast_cache_enabled(), torch.set_autocast_cache_enabled),
+        "flash attention": (cuda.flash_sdp_enabled(), cuda.enable_flash_sdp),
+        "memory-efficient attention": (cuda.mem_efficient_sdp_enabled(), cuda.enable_mem_efficient_sdp),
+        "plain attention": (cuda.math_sdp_enabled(), cuda.enable_math_sdp),
+        "flushing of subnormal numbers": (float(torch.tensor(1e-40) * 1) == 0, torch.set_flush_denormal),
+        "print options": (
+            repr(vars(torch._tensor_str.PRINT_OPTS)),
+            lambda was: torch.set_printoptions(profile="default"),
+        ),
+    }
+    for device_type in ("cpu", "cuda"):
+        found[f"autocast on {device_type}"] = (
+            torch.is_autocast_enabled(device_type),
+            lambda was, kind=device_type: torch.set_autocast_enabled(kind, was),
+        )
+        found[f"autocast's dtype on {device_type}"] = (
+            torch.get_autocast_dtype(device_type),
+            lambda was, kind=device_type: torch.set_autocast_dtype(kind, was),
+        )
+    return found
+
+
+def surroundings() -> dict[str, Any]:
+    """What else is everybody's: of Python and numpy, and torch's global hooks."""
+    hooks = vars(torch.nn.modules.module)
+    names = [name for name in hooks if name.startswith("_global_") and isinstance(hooks[name], dict)]
+    return {
+        "warnings.filters": list(warnings.filters),
+        "the working directory": os.getcwd(),
+        "os.environ": dict(os.environ),
+        "the recursion limit": sys.getrecursionlimit(),
+        "numpy's error settings": numpy.geterr(),
+        "sys.excepthook": sys.excepthook,
+        "sys.path": list(sys.path),
+        "standard output": (sys.stdout, sys.stderr),
+        **{f"torch.nn's {name}": list(hooks[name].items()) for name in names},
+    }
+
+
+def generators() -> dict[str, Any]:
+    """The states of the generators that a call may not draw from."""
+    state = numpy.random.get_state()
+    return {
+        "numpy's random state": (state[0], state[1].tobytes(), *state[2:]),
+        "Python's random state": random.getstate(),
+    }
+
+
+def flags_of(built: Any) -> dict[str, Any]:
+    """The mode of every module, and which parameters are trained and hold a gradient."""
+    found: dict[str, Any] = {}
+    for root in modules_in(built):
+        found |= {f"training of module {name!r}": module.training for name, module in root.named_modules()}
+        for name, parameter in root.named_parameters():
+            found[f"requires_grad of parameter {name!r}"] = parameter.requires_grad
+            found[f"gradient of parameter {name!r}"] = None if parameter.grad is None else parameter.grad.sum().item()
+    return found
+
+
+def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way: str) -> list[str]:
+    """What a call leaves otherwise than it found it, in words; then all of it is put back."""
+    state = numpy.random.get_state(), random.getstate(), list(warnings.filters), os.getcwd()
+    before = {name: value for name, (value, _) in switches().items()}
+    attributes = {name: getattr(*place) for name, place in torch_flags().items()}
+    around, drawn, own = surroundings(), generators(), flags_of(built)
+    given, given_named = copied(arguments), copied(named)
+    try:
+        if way == "that raised":
+            wrong = [part[..., :-1] if isinstance(part, Tensor) else part for part in given]
+            wrong_named = {k: part[..., :-1] if isinstance(part, Tensor) else part for k, part in given_named.items()}
+            call_aside(built, wrong, wrong_named)
+            call_aside(built, given[:1], {})
+        elif way == "without gradients":
+            with torch.no_grad():
+                call_aside(built, given, given_named)
+        else:
+            call_aside(built, given, given_named)
+        now = switches()
+        after = {name: getattr(*place) for name, place in torch_flags().items()}
+        found = [f"{name}: {was} before, {now[name][0]} after" for name, was in before.items() if now[name][0] != was]
+        found += [
+            f"{name}: {was} before, {after[name]} after" for name, was in attributes.items() if after[name] != was
+        ]
+        found += [name for name, was in around.items() if surroundings()[name] != was]
+        found += [name for name, was in drawn.items() if generators()[name] != was]
+        later = flags_of(built)
+        found += [
+            f"{name}: {was} before, {later.get(name)} after" for name, was in own.items() if later.get(name) != was
+        ]
+    finally:
+        for name, (value, put_back) in switches().items():
+            if value != before[name]:
+                put_back(before[name])
+        for name, (owner, attribute) in torch_flags().items():
+            if getattr(owner, attribute) != attributes[name]:
+                setattr(owner, attribute, attributes[name])
+        numpy.random.set_state(state[0])
+        random.setstate(state[1])
+        if list(warnings.filters) != state[2]:
+            warnings.filters[:] = state[2]  # type: ignore[index]
+        os.environ.update(around["os.environ"])
+        os.chdir(state[3])
+    return found
+
+
+def not_returned(built: Any) -> list[str]:
+    """Which of the methods that return the module do not, and which modules a mode does not reach; in words."""
+    found = []
+    for module in modules_in(built):
+        kind, mode = type(module).__name__, module.training
+        for method in ("train", "eval", "float", "requires_grad_"):
+            if method == "float" and next(module.parameters(), torch.empty(0)).dtype != torch.float32:
+                continue
+            returned = getattr(module, method)()
+            if returned is not module:
+                found.append(f"{kind}.{method}() returns {type(returned).__name__}, but should return the module")
+        for wanted in (False, True, mode):
+            module.train(wanted)
+            unreached = [name or kind for name, part in module.named_modules() if part.training is not wanted]
+            if unreached:
+                found.append(f"{kind}.train({wanted}) does not reach {unreached[0]}")
+    return found

@@ -3,20 +3,17 @@
 Torch only and self-contained, like `values`: a failure's script carries these functions' own source text.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-
-STEPS = (1e-6, 1e-4, 1e-2)  # the larger ones for code that computes in float32 whatever it is given
 
 
 def tensors_of(result: Any) -> list[Tensor]:
     """The floating tensors of what a call returned, in its own order."""
     if isinstance(result, Tensor):
         return [result] if result.is_floating_point() else []
-    if isinstance(result, Mapping):
+    if hasattr(result, "items"):
         result = result.values()
     elif hasattr(result, "__dict__"):
         result = vars(result).values()
@@ -33,14 +30,12 @@ def along(outputs: list[Tensor]) -> Tensor:
     return total
 
 
-def difference(
-    call: Callable[[], list[Tensor]], moves: list[tuple[Tensor, Tensor]], slope: Tensor, size: Tensor
-) -> Tensor:
+def difference(call: Any, moves: list[tuple[Tensor, Tensor]], slope: Tensor, size: Tensor) -> Tensor:
     """The central difference of `along(call())` as all leaves move, each in its direction: of some steps, the one that
     comes nearest to `slope`. moves: leaf and direction."""
     nearest = None
     kept = [leaf.detach().clone() for leaf, _ in moves]
-    for step in STEPS:
+    for step in (1e-6, 1e-4, 1e-2):  # the larger ones for code that computes in float32 whatever it is given
         ends = []
         for side in (step, -step, 0):
             with torch.no_grad():
@@ -56,7 +51,7 @@ def difference(
     return nearest
 
 
-def derivatives(call: Callable[[], list[Tensor]], leaves: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+def derivatives(call: Any, leaves: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     """For each leaf: the derivative along a random direction by autograd, by the difference that comes nearest to
     it, and the length of the gradient. call: the outputs, for the leaves as they are; it seeds torch itself.
 
@@ -93,7 +88,7 @@ def derivatives(call: Callable[[], list[Tensor]], leaves: dict[str, Tensor], see
 def call_derivatives(
     built: Any, arguments: list[Any], named: dict[str, Any], leaves: dict[str, Tensor], seed: int
 ) -> dict[str, Tensor]:
-    """`derivatives` of what `built` returns for these arguments, whose tensors, and whose parameters, the leaves are."""
+    """`derivatives` of what `built` returns for these arguments; the leaves are tensors in them, or parameters."""
 
     def call() -> list[Tensor]:
         torch.manual_seed(seed)

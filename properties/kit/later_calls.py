@@ -3,9 +3,6 @@
 Torch only and self-contained, like `values`: a failure's script carries these functions' own source text.
 """
 
-import copy
-import io
-import pickle
 from typing import Any
 
 import torch
@@ -72,14 +69,16 @@ def answer(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -
 
 def call_aside(built: Any, arguments: list[Any], named: dict[str, Any]) -> None:
     """A call whose result nobody uses; it may raise."""
-    try:
+    import contextlib
+
+    with contextlib.suppress(Exception):
         built(*arguments, **named)
-    except Exception:
-        pass
 
 
 def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) -> None:
     """Do one of the things that may come between two calls; the weights, the mode and the dtype are as they were."""
+    import copy
+
     modules = modules_in(built)
     modes = [module.training for module in modules]
     others, other_named = copied(arguments, 0.7), copied(named, 0.7)
@@ -129,7 +128,7 @@ def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) 
             for _ in range(20):
                 built(*arguments, **named)
     elif kind == "frozen and thawed":
-        held = [parameter for parameter in weights_of(built).values()]
+        held = list(weights_of(built).values())
         for parameter in held:
             parameter.requires_grad_(False)
         call_aside(built, copied(arguments), copied(named))
@@ -150,6 +149,10 @@ def answer_after(built: Any, arguments: list[Any], named: dict[str, Any], kind: 
 
 def copy_of(built: Any, kind: str) -> Any:
     """Another one like `built`, the way that `kind` says; None where it cannot be had that way."""
+    import copy
+    import io
+    import pickle
+
     try:
         if kind == "copy.deepcopy":
             return copy.deepcopy(built)
@@ -186,6 +189,8 @@ def answer_of_loaded(
     built: Any, other: Any, arguments: list[Any], named: dict[str, Any], seed: int
 ) -> dict[str, Tensor]:
     """What `other` answers with the saved weights of `built`, as a program that starts anew loads them."""
+    import io
+
     held = io.BytesIO()
     torch.save([module.state_dict() for module in modules_in(built)], held)
     held.seek(0)
@@ -200,23 +205,17 @@ def change_weights(built: Any, kind: str) -> None:
         for i, parameter in enumerate(weights_of(built).values()):
             generator = torch.Generator().manual_seed(i)
             change = 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter)
-            if kind == "an optimizer's step":
-                parameter.grad = -change
-            elif kind == "other data":
+            if kind == "as new data":
                 parameter.data = parameter.data + change
             else:
                 parameter.add_(change)
-        if kind == "an optimizer's step":
-            torch.optim.SGD(weights_of(built).values(), lr=1.0).step()
-            for parameter in weights_of(built).values():
-                parameter.grad = None
 
 
 def answer_with_other_weights(
     built: Any, fresh: Any, arguments: list[Any], named: dict[str, Any], kind: str, seed: int
 ) -> list[dict[str, Tensor]]:
-    """What `built` answers once its weights were changed after a call in each mode, and what `fresh` does, which was never
-    called before. Nobody has weights to change: two empty answers."""
+    """What `built` answers once its weights were changed after a call in each mode, and what `fresh` does, which was
+    never called before; two empty answers where there are no weights to change."""
     if not weights_of(built):
         return [{}, {}]
     modes = [module.training for module in modules_in(built)]

@@ -3,13 +3,8 @@
 Torch only and self-contained, like `values`: a failure's script carries these functions' own source text.
 """
 
-import os
-import random
-import sys
-import warnings
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor
 
@@ -84,6 +79,12 @@ def switches() -> dict[str, tuple[Any, Any]]:
 
 def surroundings() -> dict[str, Any]:
     """What else is everybody's: of Python and numpy, and torch's global hooks."""
+    import os
+    import sys
+    import warnings
+
+    import numpy
+
     hooks = vars(torch.nn.modules.module)
     names = [name for name in hooks if name.startswith("_global_") and isinstance(hooks[name], dict)]
     return {
@@ -101,6 +102,10 @@ def surroundings() -> dict[str, Any]:
 
 def generators() -> dict[str, Any]:
     """The states of the generators that a call may not draw from."""
+    import random
+
+    import numpy
+
     state = numpy.random.get_state()
     return {
         "numpy's random state": (state[0], state[1].tobytes(), *state[2:]),
@@ -121,6 +126,12 @@ def flags_of(built: Any) -> dict[str, Any]:
 
 def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way: str) -> list[str]:
     """What a call leaves otherwise than it found it, in words; then all of it is put back."""
+    import os
+    import random
+    import warnings
+
+    import numpy
+
     state = numpy.random.get_state(), random.getstate(), list(warnings.filters), os.getcwd()
     before = {name: value for name, (value, _) in switches().items()}
     attributes = {name: getattr(*place) for name, place in torch_flags().items()}

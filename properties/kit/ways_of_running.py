@@ -4,7 +4,6 @@ Torch only and self-contained, like `values`: a failure's script carries these f
 """
 
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -16,6 +15,8 @@ from sdtps_ref.properties.kit.values import modules_in
 
 def answer_while(flags: str, built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
     """What `built` answers while torch says that it is being compiled, exported or traced, though it is not."""
+    from unittest import mock
+
     places = {
         "compiling": ("torch.compiler.is_compiling", "torch.compiler.is_dynamo_compiling"),
         "exporting": ("torch.compiler.is_compiling", "torch.compiler.is_exporting", "torch.onnx.is_in_onnx_export"),
@@ -91,8 +92,9 @@ def directions(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def answer_of_transform(kind: str, built: Any, arguments: list[Tensor], seed: int) -> dict[str, Tensor]:
-    """The gradient to the arguments, or what a sample's call gives, by one of torch.func's transforms; empty where torch
-    cannot do it."""
+    """The gradient to the arguments, or what a sample's call gives, by one of torch.func's transforms; empty where
+    torch cannot do it.
+    """
     arguments = copied(arguments)
     plain = [part.detach() for part in arguments]
 

@@ -1,17 +1,15 @@
-"""What has nothing to do with each other: modalities, the order of a mapping, the caller's tensors, one result and the next."""
-
-from typing import Any
+"""What has nothing to do with each other: modalities, the order of a mapping, the caller's tensors, one result and the
+next.
+"""
 
 import torch
-from torch import Tensor
 
 from sdtps_ref.properties.kit import belongings, differences
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
-from sdtps_ref.properties.kit.expect import expect_close
+from sdtps_ref.properties.kit.expect import expect_close, expect_nothing
 from sdtps_ref.properties.kit.later_calls import copied, floating
 from sdtps_ref.properties.kit.law import law
-from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import _is_filled, modules_in
 from sdtps_ref.properties.laws.later_calls import METHODS, subjects
@@ -26,8 +24,8 @@ SAME = 1e-6
 def order_of_the_mapping(probe: Probe) -> None:
     """f(tokens, features) is the same by name, in whatever order the mappings hold the modalities, each of the two.
 
-    Why: a mapping is read by name. A data loader, a JSON file or a sorted configuration brings them in another order, and
-    the infrared tokens are scored as the visible ones.
+    Why: a mapping is read by name. A data loader, a JSON file or a sorted configuration brings them in another order,
+    and the infrared tokens are scored as the visible ones.
     Breaks when: `.values()` or an index stands where a name belongs, or names are zipped with what was given.
     Remedy: `tokens[name]` and `features[name]` for each of the names that the module was built with.
     """
@@ -50,13 +48,13 @@ def order_of_the_mapping(probe: Probe) -> None:
 
 @law(needs="multimodal", depends="multimodal.shape_follows_inputs", domain=EVAL)
 def tokens_of_other_modalities(probe: Probe) -> None:
-    """out[m] depends on the tokens of m and on the global features: other modalities' tokens may be anything, and receive
-    no gradient from it.
+    """out[m] depends on the tokens of m and on the global features: other modalities' tokens may be anything, and
+    receive no gradient from it.
 
-    Why: the modalities guide each other by their global features, and by nothing else. What leaks from one's tokens into
-    another's slots is not there when that modality is missing.
-    Breaks when: scores are normalised over the modalities, stacked along the wrong axis, D or an extra token is another's,
-    or a loop variable is left over from the last one.
+    Why: the modalities guide each other by their global features, and by nothing else. What leaks from one's tokens
+    into another's slots is not there when that modality is missing.
+    Breaks when: scores are normalised over the modalities, stacked along the wrong axis, D or an extra token is
+    another's, or a loop variable is left over from the last one.
     Remedy: keep one modality's tokens, score, selection and aggregation together, by name.
     """
     tokens, features = inputs_by_name(probe, NAMES)
@@ -79,12 +77,12 @@ def tokens_of_other_modalities(probe: Probe) -> None:
 
 @law(needs="|".join(METHODS), domain=BOTH)
 def what_is_passed_in(probe: Probe) -> None:
-    """After a call every tensor and mapping that was passed in is what it was: values, version, requires_grad, grad, hooks,
-    names and what they stand for; with and without gradients.
+    """After a call every tensor and mapping that was passed in is what it was: values, version, requires_grad, grad,
+    hooks, names and what they stand for; with and without gradients.
 
     Why: the caller goes on with them: a residual, a second branch, a teacher, the next epoch of a cached feature.
-    Breaks when: a mapping's entry is replaced or popped, `requires_grad_` is called on an argument, a hook is registered on
-    it, or something is computed in place.
+    Breaks when: a mapping's entry is replaced or popped, `requires_grad_` is called on an argument, a hook is
+    registered on it, or something is computed in place.
     Remedy: work on new tensors and a new dict; `detach().requires_grad_()` for a leaf of one's own.
     """
     _carry(probe)
@@ -100,21 +98,23 @@ def what_is_passed_in(probe: Probe) -> None:
                 name="changed",
                 doing=f"{subject.name} {way}",
             )
-            if found:
-                raise Violation(
-                    f"a call of the {subject.name} {way} changes what was passed in: {found[0]}; it should be left as it was",
-                    check=f"not {probe.script.shown(found)}",
-                )
+            told = found[0] if found else "nothing"
+            expect_nothing(
+                probe,
+                f"a call of the {subject.name} {way} changes what was passed in: {told}; it should be left as it was",
+                found,
+            )
 
 
 @law(needs="|".join(METHODS), domain=BOTH)
 def results_are_the_callers(probe: Probe) -> None:
-    """What a call returned stays as it is in later calls, and writing into it changes no later result, no weight and no
-    input.
+    """What a call returned stays as it is in later calls, and writing into it changes no later result, no weight and
+    no input.
 
-    Why: results are collected in a list, kept for a loss at the end of the step, or changed in place by the next layer.
-    Breaks when: an output buffer is used again, a cached tensor, a weight or a view of one is handed out, or K = N returns
-    the caller's own tokens.
+    Why: results are collected in a list, kept for a loss at the end of the step, or changed in place by the next
+    layer.
+    Breaks when: an output buffer is used again, a cached tensor, a weight or a view of one is handed out, or K = N
+    returns the caller's own tokens.
     Remedy: return new tensors; `clone()` what is kept.
     """
     _carry(probe)
@@ -130,11 +130,8 @@ def results_are_the_callers(probe: Probe) -> None:
                 name="changed",
                 doing=f"{subject.name} {way}",
             )
-            if found:
-                raise Violation(
-                    f"{subject.name}, called {way}: {found[0]}",
-                    check=f"not {probe.script.shown(found)}",
-                )
+            told = found[0] if found else "nothing"
+            expect_nothing(probe, f"{subject.name}, called {way}: {told}", found)
 
 
 def _carry(probe: Probe) -> None:

@@ -46,7 +46,7 @@ FIRST = (
     "a call in the other mode",
 )  # caches are filled by these
 COPIES = ("copy.deepcopy", "pickle", "torch.save and torch.load")
-CHANGES = ("an optimizer's step", "other data")
+CHANGES = ("in place", "as new data")
 SAME = 1e-5
 CARRIED = (
     _is_filled,
@@ -100,7 +100,7 @@ def subjects(probe: Probe, methods: tuple[str, ...] = METHODS) -> Iterator[Subje
 def asked(probe: Probe, way: Callable[..., Any], subject: Subject, built: Any, *rest: Any, doing: str) -> Any:
     """What `built` answers, by one of the ways of the kit."""
     probe.script.carry(*CARRIED)
-    return probe.through(way, built, *rest, name="answer", doing=f"{subject.name}, {doing}")
+    return probe.through(way, built, *rest, name="found", doing=f"{subject.name}, {doing}")
 
 
 def expect_answer(
@@ -126,7 +126,7 @@ def expect_answer(
 
 
 def first_answer(probe: Probe, subject: Subject) -> tuple[Any, dict[str, Tensor]] | None:
-    """A fresh one and what it answers first; None where a second fresh one answers otherwise, so that nothing is owed."""
+    """A fresh one and what it answers first; None where a second one answers otherwise: then nothing is owed."""
     seed = probe.case.seed
     built = subject.fresh()
     owed = asked(
@@ -161,13 +161,14 @@ def _same_memory(one: Any, other: Any) -> bool:
 
 @law(needs="|".join(METHODS), depends=("runtime.has_no_state", "runtime.respects_the_generator"), domain=BOTH)
 def nothing_is_remembered(probe: Probe) -> None:
-    """f(x) after other calls = f(x) of a fresh one: after another batch, mode or dtype, autocast, an exception, inference
-    mode, no_grad, twenty calls; outputs, and the gradients to inputs and parameters.
+    """f(x) after other calls = f(x) of a fresh one: after another batch, mode or dtype, autocast, an exception,
+    inference mode, no_grad, twenty calls; outputs, and the gradients to inputs and parameters.
 
     Why: what is kept between calls is right as long as calls are alike. The evaluation in the middle of training, the
     last batch, which is smaller, the step that failed and was skipped then change what follows.
     Breaks when: a mask, an index, a position table or noise is cached and its key leaves out a shape, dtype, device or
-    mode; a flag is set before and reset after what may raise; a counter anneals something; `train()` does not reach a part.
+    mode; a flag is set before and reset after what may raise; a counter anneals something; `train()` does not reach a
+    part.
     Remedy: compute from the arguments alone; use `try: ... finally:` for what must be undone.
     """
     for subject in subjects(probe):
@@ -212,13 +213,13 @@ def _equal(seen: dict[str, Tensor], owed: dict[str, Tensor]) -> bool:
 
 @law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=TRAINING)
 def copies_answer_alike(probe: Probe) -> None:
-    """copy.deepcopy(f), pickle, torch.save and load, and a fresh one that loads the state_dict answer as f does; f goes on
-    as before, whatever becomes of the copy.
+    """copy.deepcopy(f), pickle, torch.save and load, and a fresh one that loads the state_dict answer as f does; f
+    goes on as before, whatever becomes of the copy.
 
     Why: a moving average is a deep copy, several processes pickle, a checkpoint is a state_dict. What is lost there, a
     temperature, a flag, a constant, comes back as its default, and nothing says so.
-    Breaks when: `__getstate__`, `__reduce__` or `__deepcopy__` leaves something out, a number that training changes is no
-    buffer, a weight is held where `state_dict` does not see it, or a closure keeps the first one's tensors.
+    Breaks when: `__getstate__`, `__reduce__` or `__deepcopy__` leaves something out, a number that training changes is
+    no buffer, a weight is held where `state_dict` does not see it, or a closure keeps the first one's tensors.
     Remedy: leave copying to torch; register buffers; hold weights as parameters.
     """
     for subject in subjects(probe):
@@ -246,7 +247,7 @@ def copies_answer_alike(probe: Probe) -> None:
 
 @law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=BOTH)
 def weights_may_change(probe: Probe) -> None:
-    """After its weights were changed, in place by an optimizer, or as new data, f answers as a fresh one with
+    """After its weights were changed, in place, as by an optimizer, or as new data, f answers as a fresh one with
     those weights.
 
     Why: that is training. What was made of the weights and kept (a normalised query, a folded scale, a cast to half
@@ -262,10 +263,6 @@ def weights_may_change(probe: Probe) -> None:
             rest = (fresh, subject.arguments, subject.named, kind, probe.case.seed)
             way = later_calls.answer_with_other_weights
             pair = asked(probe, way, subject, built, *rest, doing=f"its weights changed: {kind}")
-            shown = probe.script.shown(pair)
-            for i, half in enumerate(pair):
-                for name, part in half.items():
-                    probe.script.name(part, f"{shown}[{i}][{name!r}]")
             why = "as one with these weights answers that was never called before"
             # The new weights are the same to a digit, which a mask of 1e10 multiplies.
             expect_answer(probe, subject, pair[0], pair[1], f"after its weights changed ({kind})", why, 1e-3)
@@ -276,7 +273,8 @@ def memory_may_be_used_again(probe: Probe) -> None:
     """f(x) depends on the values in x, not on where they lie: a buffer that is filled anew is another input.
 
     Why: data loaders and captured graphs fill one buffer again and again, and the allocator gives freed memory back.
-    Breaks when: a result is kept by `data_ptr()`, `id()` or the tensor itself, and is given out while the values differ.
+    Breaks when: a result is kept by `data_ptr()`, `id()` or the tensor itself, and is given out while the values
+    differ.
     Remedy: keep nothing between calls.
     """
     for subject in subjects(probe):
@@ -292,7 +290,8 @@ def memory_may_be_used_again(probe: Probe) -> None:
 
 @law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=TRAINING)
 def backward_passes_may_wait(probe: Probe) -> None:
-    """The gradient of a call is its own, though newer calls came before its backward pass, or a newer one's backward pass.
+    """The gradient of a call is its own, though newer calls came before its backward pass, or a newer one's backward
+    pass.
 
     Why: two views of a picture, a teacher and a student, or an accumulated loss call one module twice and go backward
     once. What the backward pass reads from the module is then the newer call's.

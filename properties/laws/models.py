@@ -111,8 +111,8 @@ def _outputs(probe: Probe, module: Any, inputs: dict[str, Any], batch: int) -> d
 
 @law(needs="model|multimodal", depends="gradient.is_finite", domain=DOUBLE)
 def gradient_is_the_derivative(probe: Probe) -> None:
-    """At a temperature of 1e20 nothing passes through D, and d(output)/d(each input, each parameter) is what a difference
-    of the forward pass gives.
+    """At a temperature of 1e20 nothing passes through D, and d(output)/d(each input, each parameter) is what a
+    difference of the forward pass gives.
 
     Why: the model learns by two roads, the values of what was kept and D. On the first, a backbone whose tokens are
     detached before they are pooled still receives a gradient, from the score; nothing looks wrong.
@@ -128,13 +128,13 @@ def gradient_is_the_derivative(probe: Probe) -> None:
 
 @law(needs="model|multimodal", depends="gradient.is_finite", domain=Domain(fixed=DOUBLE.fixed[:1]))
 def score_is_differentiated(probe: Probe) -> None:
-    """d(score)/d(each input, each parameter) is what a difference gives, the score being what is ranked; and what reaches
-    them through D is that, times what reaches the score.
+    """d(score)/d(each input, each parameter) is what a difference gives, the score being what is ranked; and what
+    reaches them through D is that, times what reaches the score.
 
     Why: D hands the gradient to the score, and the score's own network hands it on: where a part of it is cut, the
     score network learns something else than what the loss asks for.
-    Breaks when: the least and greatest of a min-max are taken for constants, a feature or a norm is detached, a part of
-    the samples is scored under no_grad, or D is made of another score than the one that is ranked.
+    Breaks when: the least and greatest of a min-max are taken for constants, a feature or a norm is detached, a part
+    of the samples is scored under no_grad, or D is made of another score than the one that is ranked.
     Remedy: one score, made by differentiable steps, for the ranking and for the soft mask.
     """
     probe.script.carry(
@@ -180,11 +180,11 @@ def _expect_one_road(
     for name, reading in found.items():
         off, owed, seen = reading.tolist()
         if off > RIGHT * max(owed, seen) + 1e-9:
-            shown = probe.script.shown(reading)
             raise Violation(
-                f"what reaches {name} of the {what} through D has norm {seen:.6g}, but should have {owed:.6g}, which is "
+                f"what reaches {name} of the {what} through D has norm {seen:.6g}, but should have {owed:.6g}, "
+                "which is "
                 "what reaches the score, handed on: D is made of another score than the one that is ranked",
-                check=f"{shown}[0] <= {RIGHT} * max({shown}[1], {shown}[2]) + 1e-9",
+                check=reading[0] <= RIGHT * torch.maximum(reading[1], reading[2]) + 1e-9,
             )
 
 

@@ -35,7 +35,7 @@ REPEATED = (
     (Case(2, 3, 2, 8, 33, dtype="float64", training=False, seed=4), 1367),
     (Case(3, 8, 4, 72, 1, dtype="float32", training=False, scores="distinct", seed=5), 16),
 )
-TIMES = {case: times for case, times in REPEATED}
+TIMES = dict(REPEATED)
 MANY = (
     Case(66, 7, 3, 8, 2, dtype="float64", training=False),
     Case(130, 5, 2, 16, 3, training=False, scores="distinct", seed=1),
@@ -66,7 +66,6 @@ def selection_is_exact(probe: Probe) -> None:
     for name, axes in (("decision", "bn"), ("selected_tokens", "bkc"), ("selected_decision", "bk")):
         owed, seen = getattr(selection, name), getattr(again, name, None)
         if owed is not None and isinstance(seen, Tensor):
-            probe.script.name(seen, f"{probe.script.shown(again)}.{name}")
             expect_equal(probe, f"{name}[{axes}] under {what}", axes, seen, owed, because="as with gradients")
 
 
@@ -80,7 +79,7 @@ def _expect_selection(probe: Probe, selection, suffix: str) -> None:  # type: ig
         b = int((ones != case.keep).nonzero()[0])
         raise Violation(
             f"decision[b={b}] keeps {int(ones[b])} of {case.num_tokens} tokens, but should keep K = {case.keep}",
-            check=f"{probe.script.shown(decision)}[{b}].detach().double().sum().item() == {case.keep}",
+            check=ones[b] == case.keep,
         )
     expect_highest(probe, decision, probe.score)
     positions = selection.keep_indices
@@ -91,8 +90,7 @@ def _expect_selection(probe: Probe, selection, suffix: str) -> None:  # type: ig
         if not at_kept.all() or not (positions.sort(-1).values.diff(dim=-1) > 0).all():
             raise Violation(
                 "keep_indices are not the positions at which decision is one, each once",
-                check=f"{probe.script.shown(decision)}.gather(-1, {probe.script.shown(positions)}).detach().all() and "
-                f"({probe.script.shown(positions)}.sort(-1).values.diff(dim=-1) > 0).all()",
+                check=at_kept.all() & (positions.sort(-1).values.diff(dim=-1) > 0).all(),
             )
     gathered = probe.tokens.gather(1, positions.unsqueeze(-1).expand(-1, -1, case.dim))
     seen = selection.selected_tokens
@@ -100,7 +98,6 @@ def _expect_selection(probe: Probe, selection, suffix: str) -> None:  # type: ig
     if selection.keep_indices is None:  # any order is right: both in one order
         direction = values.draw("normal", (1, 1, case.dim), 0).to(gathered.device)
         seen, gathered = (_in_order(part.detach(), direction) for part in (seen, gathered))
-        probe.script.name(seen, probe.script.shown(selection.selected_tokens))
     expect_equal(probe, "selected_tokens", "bkc", seen, gathered, because="as tokens at the kept positions has it")
     if selection.selected_decision is not None:
         ones = torch.ones_like(selection.selected_decision)
@@ -143,16 +140,9 @@ def backward_is_softmax(probe: Probe) -> None:
     seen = probe.gradient(decision, probe.score, cotangent)
     if case.num_tokens < 3:
         return
-    rows = probe.define(
-        "rows",
-        jacobians.first_rows(decision, probe.score),
-        jacobians.first_rows,
-        decision,
-        probe.score,
-        helpers=(values.gradient,),
-    )
-    log_p, rate = jacobians.softmax_of_rows(rows)
-    owed = jacobians.softmax_product(log_p, rate, cotangent)
+    rows = probe.define("rows", jacobians.first_rows, decision, probe.score, helpers=(values.gradient,))
+    log_p, rate = probe.define("read", jacobians.softmax_of_rows, rows)
+    owed = probe.define("owed", jacobians.softmax_product, log_p, rate, cotangent)
     readable = owed.isfinite().all(-1)
     if not readable.any():
         return
@@ -160,11 +150,10 @@ def backward_is_softmax(probe: Probe) -> None:
     if off.amax() > RATE:
         b = int(off.argmax())
         found = 1 / float(rate[b])
-        probe.define("read", (log_p, rate), jacobians.softmax_of_rows, rows)
         raise Violation(
             f"temperature read off the gradient of decision[b={b}] to score = {found:.4g}, but should be tau = "
             f"{case.tau:g}",
-            check=f"abs({probe.script.last}[1][{b}].item() * {case.tau} - 1) < {RATE}",
+            check=off[b] <= RATE,
         )
     largest = float(owed[readable].abs().amax())
     # Where one token takes nearly all, what is left in float32 is the rounding of p.
@@ -182,7 +171,8 @@ def _expect_noiseless_softmax(probe: Probe, decision: Tensor, seen: Tensor, cota
         return
     case, score = probe.case, probe.score.detach().double()
     log_p = (score / case.tau).log_softmax(-1)
-    owed = jacobians.softmax_product(log_p, torch.full_like(score[:, 0], 1 / case.tau), cotangent)
+    rates = torch.full_like(score[:, 0], 1 / case.tau)
+    owed = probe.define("owed", jacobians.softmax_product, log_p, rates, cotangent)
     # An exponent is as exact as the score over tau is, in the dtype that the softmax is taken in.
     precision = torch.finfo(torch.float32).eps * (1 + float((score / case.tau).abs().amax()))
     tolerance = (STRUCTURE + 8 * precision) * float(owed.abs().amax()) + 1e-5 / case.tau
@@ -224,7 +214,8 @@ def pooling_of_repeated_tokens(probe: Probe) -> None:
         few = [probe.given("few", tokens, requires_grad=True), probe.given("second", second, requires_grad=True)]
         copied = [tokens.repeat(1, times, 1), second.repeat(1, times)]
         recipes = [
-            f"{probe.script.shown(f)}.detach().repeat{shape}" for f, shape in zip(few, ((1, times, 1), (1, times)))
+            f"{probe.script.shown(f)}.detach().repeat{shape}"
+            for f, shape in zip(few, ((1, times, 1), (1, times)), strict=True)
         ]
         many = [
             probe.given(name, part, requires_grad=True, recipe=recipe)

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sdtps_ref.properties.selftest.planted.baseline import Aggregator, Pipeline, Plain, Selector, fault
 from sdtps_ref.properties.selftest.planted.multimodal_baseline import Modalities
@@ -62,7 +61,7 @@ class FeaturesNormalisedInTheMapping(Plain):
 
     def guides(self, name: str, features: Mapping[str, Tensor]) -> list[Tensor]:
         if isinstance(features, dict):
-            features[name] = F.normalize(features[name], dim=-1)
+            features[name] = nn.functional.normalize(features[name], dim=-1)
         return super().guides(name, features)
 
 

@@ -33,7 +33,7 @@ def along(outputs: list[Tensor]) -> Tensor:
 def difference(call: Any, moves: list[tuple[Tensor, Tensor]], slope: Tensor, size: Tensor) -> Tensor:
     """The central difference of `along(call())` as all leaves move, each in its direction: of some steps, the one that
     comes nearest to `slope`. moves: leaf and direction."""
-    nearest = None
+    nearest = torch.full_like(slope, torch.inf)
     kept = [leaf.detach().clone() for leaf, _ in moves]
     for step in (1e-6, 1e-4, 1e-2):  # the larger ones for code that computes in float32 whatever it is given
         ends = []
@@ -44,7 +44,7 @@ def difference(call: Any, moves: list[tuple[Tensor, Tensor]], slope: Tensor, siz
             if side:
                 ends.append(along(call()).detach())
         found = (ends[0] - ends[1]) / (2 * step)
-        if nearest is None or not (found - slope).abs() >= (nearest - slope).abs():
+        if not (found - slope).abs() >= (nearest - slope).abs():
             nearest = found
         if (nearest - slope).abs() <= 1e-4 * size + 1e-7 * (1 + ends[0].abs()):
             break

@@ -106,7 +106,7 @@ def generators() -> dict[str, Any]:
 
     import numpy
 
-    state = numpy.random.get_state()
+    state: Any = numpy.random.get_state()
     return {
         "numpy's random state": (state[0], state[1].tobytes(), *state[2:]),
         "Python's random state": random.getstate(),

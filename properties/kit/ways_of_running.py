@@ -107,9 +107,10 @@ def answer_of_transform(kind: str, built: Any, arguments: list[Tensor], seed: in
             found = torch.func.grad(total, argnums=tuple(range(len(plain))))(*plain)
             return {f"gradient to argument {i}": part.detach() for i, part in enumerate(found)}
         if kind == "torch.func.functional_call":
-            (module,) = modules_in(built)
-            weights = {name: p.detach() * 1 for name, p in module.named_parameters()}
-            outputs = tensors_of(torch.func.functional_call(module, weights, tuple(plain)))
+            if not isinstance(built, torch.nn.Module):
+                return {}
+            weights = {name: p.detach() * 1 for name, p in built.named_parameters()}
+            outputs = tensors_of(torch.func.functional_call(built, weights, tuple(plain)))
             return {f"output {i}": part.detach() for i, part in enumerate(outputs)}
         if kind == "torch.func.vmap":
 

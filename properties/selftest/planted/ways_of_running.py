@@ -41,7 +41,7 @@ class Checkpointed(Aggregator):
         def pool(decision: Tensor | None) -> Tensor:
             return Aggregator.forward(self, self.tokens, decision)
 
-        return checkpoint(pool, decision, use_reentrant=False)  # type: ignore[no-any-return]
+        return checkpoint(pool, decision, use_reentrant=False)
 
 
 @fault(expected_law="later_calls.backward_passes_may_wait")

@@ -123,9 +123,9 @@ def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) 
             call_aside(built, double, double_named)
             for module in modules:
                 module.to(own)
-    elif kind == "twenty calls":
+    elif kind == "ten calls":
         with torch.no_grad():
-            for _ in range(20):
+            for _ in range(10):
                 built(*arguments, **named)
     elif kind == "frozen and thawed":
         held = list(weights_of(built).values())

@@ -38,7 +38,7 @@ DISTURBANCES = (
     "eval() and train()",
     "frozen and thawed",
     "its own state_dict loaded",
-    "twenty calls",
+    "ten calls",
 )
 FIRST = (
     "a call in inference mode",
@@ -46,7 +46,7 @@ FIRST = (
     "a call in the other mode",
 )  # caches are filled by these
 COPIES = ("copy.deepcopy", "pickle", "torch.save and torch.load")
-CHANGES = ("in place", "as new data")
+CHANGES = {True: ("in place",), False: ("as new data",)}  # by mode
 SAME = 1e-5
 CARRIED = (
     _is_filled,
@@ -162,7 +162,7 @@ def _same_memory(one: Any, other: Any) -> bool:
 @law(needs="|".join(METHODS), depends=("runtime.has_no_state", "runtime.respects_the_generator"), domain=BOTH)
 def nothing_is_remembered(probe: Probe) -> None:
     """f(x) after other calls = f(x) of a fresh one: after another batch, mode or dtype, autocast, an exception,
-    inference mode, no_grad, twenty calls; outputs, and the gradients to inputs and parameters.
+    inference mode, no_grad, ten calls; outputs, and the gradients to inputs and parameters.
 
     Why: what is kept between calls is right as long as calls are alike. The evaluation in the middle of training, the
     last batch, which is smaller, the step that failed and was skipped then change what follows.
@@ -258,7 +258,7 @@ def weights_may_change(probe: Probe) -> None:
     for subject in subjects(probe):
         if first_answer(probe, subject) is None:
             continue
-        for kind in CHANGES:
+        for kind in CHANGES[probe.case.training]:
             built, fresh = subject.fresh(), subject.fresh()
             rest = (fresh, subject.arguments, subject.named, kind, probe.case.seed)
             way = later_calls.answer_with_other_weights

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from causes_page import causes_page
 from commands_page import commands_page
 from laws_pages import law_pages
 from mkdocs.config.defaults import MkDocsConfig
@@ -36,6 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         "reference/commands.md": commands_page(),
         "reference/python.md": python_page(),
         "who-watches.md": watching_page(),
+        "causes.md": causes_page(),
     }
     for place, content in made.items():
         files.append(File.generated(config, place, content=content))

@@ -56,9 +56,12 @@ class Hypothesis:
     def explained(self, failed: Any) -> tuple[set[str], set[str]]:
         """Of the failed laws, those it breaks, and those that it breaks or disturbs."""
         direct = {law_id for law_id in failed if any(fnmatchcase(law_id, each) for each in self.breaks)}
-        wake = {law_id for law_id in failed if any(fnmatchcase(law_id, each) for each in self.disturbs)}
+        disturbed = (*self.disturbs, *ANYWHERE) if self.disturbs else ()
+        wake = {law_id for law_id in failed if any(fnmatchcase(law_id, each) for each in disturbed)}
         return direct, direct | wake
 
 
+# Stages whose laws look at the whole from other sides: whatever is wrong somewhere may be seen by them too.
+ANYWHERE = ("sizes.*", "independence.*", "later_calls.*", "models.*")
 DOWNSTREAM = ("gradient.*", "noise.*", "multimodal.*", "training.*", "symmetry.*", "distributed.*", "branches.*",
               "selection.*", "decision.*", "runtime.survives_large_scores", "runtime.autocast")  # fmt: skip

@@ -131,7 +131,7 @@ HYPOTHESES = (
         "compiling.own_way",
         "it takes another way while it is being compiled, and that way gives another answer",
         lambda r: r["compiling.takes_another_way"],
-        ("runtime.compiled*", "runtime.exports"),
+        ("runtime.compiled*", "runtime.exports", "runtime.same_while_compiling"),
         WAKE,
         MISLED,
         4,

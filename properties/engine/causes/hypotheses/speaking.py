@@ -16,6 +16,7 @@ WAKE_OF_CHOICE = ("symmetry.*", "gradient.*", "selection.*", "runtime.*", "multi
         "branches.*", "shape.*")  # fmt: skip
 WAKE_OF_NOISE = (
     "noise.*",
+    "draws.*",
     "runtime.*",
     "multimodal.noise_*",
     "distributed.*",

@@ -67,12 +67,12 @@ def check(target: str | None, folder: Path, stage: tuple[str, ...]) -> int:
             console.print(f"    and {wrong - SHOWN} more")
         for reason, count in report.unchecked.items():
             console.print(Text(f"    {count} not checked: {reason}", style="dim"), soft_wrap=True)
-    checked, wrong = sum(r.checked for r in reports), sum(len(r.mismatches) for r in reports)
-    if not checked and not wrong:
+    count, wrong = sum(r.checked for r in reports), sum(len(r.mismatches) for r in reports)
+    if not count and not wrong:
         raise vectors.VectorError("nothing could be checked")
     unchecked = sum(sum(r.unchecked.values()) for r in reports)
     verdict = f"{wrong} wrong" if wrong else "as written"
-    console.print(f"{verdict}: {checked} checked (cases times float formats), {unchecked} not checked", soft_wrap=True)
+    console.print(f"{verdict}: {count} checked (cases times float formats), {unchecked} not checked", soft_wrap=True)
     return 1 if wrong else 0
 
 

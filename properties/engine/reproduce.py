@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from sdtps_ref.properties.certificates.certificate import Failure
-from sdtps_ref.properties.engine.isolation.supervised import Supervised
+from sdtps_ref.properties.engine.supervised import Supervised
 from sdtps_ref.properties.kit.rendering import REPRODUCED
 
 SECONDS = 60  # for one script; a failing case takes milliseconds, the rest is torch's import

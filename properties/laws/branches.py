@@ -1,5 +1,7 @@
 """Two texts, two scores, two decision matrices, two aggregations, one sum: equation 4."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -244,7 +246,7 @@ def _other(probe: Probe) -> Tensor:
     return probe.given("score_dense", -score)
 
 
-def branched(probe: Probe, sparse: Tensor, dense: Tensor, **options: int) -> Tensor:
+def branched(probe: Probe, sparse: Tensor, dense: Tensor, **options: Any) -> Tensor:
     """One call of the branches."""
     built = probe.build("branches")
     result = probe.call(built, probe.tokens, sparse, dense, name="pooled", **options)

@@ -239,8 +239,8 @@ def copies_answer_alike(probe: Probe) -> None:
             expect_answer(probe, subject, seen, owed, "beside a deep copy", why)
         other = subject.fresh()
         asked(probe, later_calls.change_weights, subject, other, "in place", doing="given other weights")
-        way = later_calls.answer_of_loaded
-        seen = asked(probe, way, subject, built, other, *rest, seed, doing="loading a state_dict")
+        loaded = later_calls.answer_of_loaded
+        seen = asked(probe, loaded, subject, built, other, *rest, seed, doing="loading a state_dict")
         why = "as the one whose state_dict it loaded answers: something is not in it"
         expect_answer(probe, subject, seen, owed, "that loaded a state_dict", why)
 

@@ -39,7 +39,8 @@ class Rows:
 
     def of(self, step: Step, number: int, loss: Tensor) -> list[Row]:
         """A row a site; sites on the same line are numbered."""
-        rows, seen = [], {}
+        rows: list[Row] = []
+        seen: dict[str, int] = {}
         for site in step.sites:
             line = str(site.place)
             seen[line] = seen.get(line, 0) + 1

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 
-from sdtps_ref.properties.engine.isolation.supervised import Supervised
+from sdtps_ref.properties.engine.supervised import Supervised
 
 # The parent's path, so that a child finds what the parent found, however that was started.
 PROGRAM = """

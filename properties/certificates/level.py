@@ -34,6 +34,7 @@ CORE: Mapping[str, tuple[str, ...]] = {
         "gradient.matches_closed_form",
     ),
     "multimodal": ("multimodal.shape_follows_inputs", "multimodal.decision_reaches_own_aggregator"),
+    "branches": ("branches.shape_follows_inputs", "branches.decision_acts_in_its_own_branch"),
     "model": ("training.everything_is_trained",),
     "call": ("call.gradient_reaches_score", "call.decision_is_hard"),
 }

@@ -56,9 +56,12 @@ class Budget:
 
     def refused(self, law: Law) -> LawResult | None:
         """The result of a law that is not run because there is nothing left to run it with; None where there is."""
-        why = ""
         if sum(self.strikes.values()) >= STRIKES:
             why = f"{NOT_RUN}{STRIKES} laws {' or '.join(self.strikes)}"
-        elif self.whole is not None and self._used() >= self.whole:
-            why = f"{NOT_RUN}the {self.whole:g} s of the whole run are over; --time-limit lets a run take longer"
-        return LawResult(law.id, law.level, "skipped", reason=why) if why else None
+            return LawResult(law.id, law.level, "skipped", reason=why)
+        return self.over(law) if self.whole is not None and self._used() >= self.whole else None
+
+    def over(self, law: Law) -> LawResult:
+        """The result of a law for which the run had too little time left."""
+        why = f"{NOT_RUN}the {self.whole:g} s of the whole run are over; --time-limit lets a run take longer"
+        return LawResult(law.id, law.level, "skipped", reason=why)

@@ -90,8 +90,10 @@ class SubprocessRunner:
         if self.meddling:
             return distrusted(law, self.meddling)
         started = time.perf_counter()
+        usual = self._usual(law)
+        seconds = self.budget.within(usual)
         try:
-            answer = self._answered(Try(law.id, per_call, self._seconds(law), tuple(shared), only))
+            answer = self._answered(Try(law.id, per_call, seconds, tuple(shared), only))
             self.meddling += answer["meddling"]
             self.about.also_read(answer["files"])
             if self.meddling:
@@ -106,6 +108,9 @@ class SubprocessRunner:
         except (Lost, Refused) as how:
             said, case = self._said(), self._case()
             self._end()
+            if HUNG in str(how) and seconds != usual:  # the run's time was over before the law's was: it is not accused
+                self.budget.spent += time.perf_counter() - started
+                return self.budget.over(law)
             result = LawResult(law.id, law.level, "error", reason=str(how), seconds=time.perf_counter() - started)
             return result if case is None else _with_failure(result, case, said)
         except (Forged, KeyError, TypeError, ValueError, AttributeError) as what:
@@ -151,12 +156,12 @@ class SubprocessRunner:
                 self.meddling.append("the process that watches over the implementation was ended")
         self.launched = None
 
-    def _seconds(self, law: Law) -> float | None:
+    def _usual(self, law: Law) -> float | None:
         """For one law: where it takes its time from another budget, as much as the profile that has it would give."""
         usual = self.limits.seconds
         if usual is not None and law.budget != "eager":
             usual = max(usual, PROFILES["ci"].seconds)
-        return self.budget.within(usual)
+        return usual
 
     def _start(self, launched: Launched | None = None) -> ImplementationInfo:
         self.launched = launched or Launched(self.scripted)

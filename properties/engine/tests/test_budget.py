@@ -10,6 +10,9 @@ from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
 from sdtps_ref.properties.certificates.level import NOT_RUN
 from sdtps_ref.properties.engine.budget import HUNG, MEMORY, Budget
+from sdtps_ref.properties.engine.isolation.child import SubprocessRunner
+from sdtps_ref.properties.engine.isolation.subject import Named
+from sdtps_ref.properties.engine.settings import PROFILES, Limits, RunSettings
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import all_laws
 
@@ -67,6 +70,21 @@ def test_a_must_that_was_not_run_is_no_certificate() -> None:
     certificate = Certificate({"methods": ["selector"]}, {"laws": "all", "shard": None}, laws)
 
     assert (certificate.verdict, certificate.exit_status, certificate.level) == ("error", 2, None)
+
+
+def test_a_law_that_the_run_had_no_time_for_is_not_accused(tmp_path: Path) -> None:
+    """Cut short by the end of the run, and not by its own limit, it is not run, which refuses nobody."""
+    (tmp_path / "subject_in_time.py").write_text(SUBJECT.format(order="time.sleep(1)"))
+    target = f"{tmp_path / 'subject_in_time.py'}:Mine"
+    settings = RunSettings(PROFILES["quick"], target=target)
+    child = SubprocessRunner(Named(target), settings, Limits(60.0), budget=Budget(100))
+    child.budget.whole, child.budget.spent, child.budget.started = 2.0, 0.0, time.monotonic()
+
+    result = child.tried(LAW)
+    child.close()
+
+    assert result.status == "skipped"
+    assert result.reason.startswith(NOT_RUN)
 
 
 SUBJECT = """

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sdtps_ref.__main__ import main
+
 RIGHT = """
 from sdtps_ref.properties.selftest.planted.baseline import Plain
 
@@ -43,20 +45,23 @@ def sdtps(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
 
 
 @pytest.fixture
-def module(tmp_path: Path) -> Path:
-    """A file with right and wrong implementations."""
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with right and wrong implementations, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     path = tmp_path / "mine.py"
     path.write_text(RIGHT)
     return path
 
 
-def test_certify_without_a_target_certifies_the_reference(tmp_path: Path) -> None:
+def test_certify_without_a_target_certifies_the_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The bundled reference passes with the mask that trains, and the published one's gain is told beside it."""
-    done = sdtps("certify", "--profile", "quick", "--json", str(tmp_path / "cert.json"))
+    status = main(["certify", "--profile", "quick", "--json", str(tmp_path / "cert.json")])
 
     record = json.loads((tmp_path / "cert.json").read_text())
-    screen, _, beside = done.stdout.partition("beside it, ")
-    assert done.returncode == 0, done.stdout
+    said = capsys.readouterr().out
+    screen, _, beside = said.partition("beside it, ")
+    assert status == 0, said
     assert "CERTIFIED, level full" in screen and "will train: nothing speaks against it" in screen
     assert "gain = 1," in screen and "warning  gradient" not in screen
     assert "will train: no, gain 1e+10" in beside
@@ -65,35 +70,39 @@ def test_certify_without_a_target_certifies_the_reference(tmp_path: Path) -> Non
     assert sum(law["examples"] for law in record["laws"]) < 1500
 
 
-@pytest.mark.parametrize("attribute", ["Mine", "mine"])
-def test_certify_takes_a_file_and_a_module(module: Path, attribute: str) -> None:
-    """A class or an object, by path or by module name from the current folder."""
-    by_path = sdtps("certify", f"{module}:{attribute}", "--law", "decision")
-    by_name = sdtps("certify", f"mine:{attribute}", "--law", "decision", cwd=module.parent)
+def test_certify_takes_a_file_and_a_module(module: Path) -> None:
+    """A class by path, an object by module name from the current folder: as a program, from its command line on."""
+    by_path = sdtps("certify", f"{module}:Mine", "--law", "decision.forward_is_hard")
+    by_name = sdtps("certify", "mine:mine", "--law", "decision.forward_is_hard", cwd=module.parent)
 
     assert by_path.returncode == by_name.returncode == 0, by_path.stdout + by_name.stdout
+    assert "CERTIFIED, in part: by decision.forward_is_hard alone" in by_path.stdout
 
 
-def test_a_wrong_one_is_refused(module: Path) -> None:
+def test_a_wrong_one_is_refused(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1; the law, the message, the case and a script that was run, which is a file as well."""
-    done = sdtps("certify", f"{module}:Detached", "--law", "gradient.reaches_score", "--verbose", cwd=module.parent)
+    status = main(["certify", f"{module}:Detached", "--law", "gradient.reaches_score", "--verbose"])
 
-    assert done.returncode == 1, done.stdout
-    assert "REFUSED by gradient.reaches_score" in done.stdout
-    assert "the score is never trained" in done.stdout
-    assert "script (run, and it shows this):" in done.stdout
+    said = capsys.readouterr().out
+    assert status == 1, said
+    assert "REFUSED by gradient.reaches_score" in said
+    assert "the score is never trained" in said
+    assert "script (run, and it shows this):" in said
     assert [path.name for path in (module.parent / ".sdtps").rglob("*.py")] == ["gradient.reaches_score.py"]
 
 
-def test_one_that_raises_is_an_error_in_one_line(module: Path) -> None:
+def test_one_that_raises_is_an_error_in_one_line(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, the reason in one line, a traceback only when asked for."""
-    plain = sdtps("certify", f"{module}:Raising")
-    verbose = sdtps("certify", f"{module}:Raising", "--verbose")
+    asked = ["certify", f"{module}:Raising", "--law", "decision", "--in-process"]
+    statuses = [main(asked)]
+    plain = capsys.readouterr()
+    statuses.append(main([*asked, "--verbose"]))
+    verbose = capsys.readouterr()
 
-    assert plain.returncode == verbose.returncode == 2, plain.stdout
-    assert "selector raised RuntimeError: tokens come in as B C H W" in plain.stdout
-    assert "Traceback" not in plain.stdout + plain.stderr
-    assert "Traceback" in verbose.stdout
+    assert statuses == [2, 2], plain.out
+    assert "NOTHING MEASURED: selector raised RuntimeError: tokens come in as B C H W" in plain.out
+    assert "Traceback" not in plain.out + plain.err
+    assert "Traceback" in verbose.out
 
 
 @pytest.mark.parametrize(
@@ -106,20 +115,32 @@ def test_one_that_raises_is_an_error_in_one_line(module: Path) -> None:
         ("{folder}/absent.py:Mine", "there is no file"),
         ("{folder}/quits.py:Mine", "raised SystemExit"),
         ("no_such_package:Mine", "could not be imported"),
-        ("mine", "accepted: package.module:attribute"),
+        ("no_such_name", "accepted: package.module:attribute"),
     ],
 )
-def test_a_bad_target_gets_one_line(module: Path, target: str, says: str) -> None:
+def test_a_bad_target_gets_one_line(module: Path, target: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 and one line that says why; no traceback."""
     (module.parent / "broken.py").write_text("class Mine(:\n")
     (module.parent / "quits.py").write_text("raise SystemExit('bye')\n")
 
-    done = sdtps("certify", target.format(folder=module.parent))
+    status = main(["certify", target.format(folder=module.parent), "--in-process"])
 
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in done.stdout + done.stderr
+    said = capsys.readouterr()
+    assert status == 2
+    assert says in said.err
+    assert said.out == "" and len(said.err.strip().splitlines()) == 1
+    assert "Traceback" not in said.err
+
+
+def test_a_childs_answer_is_told_like_ones_own(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the target is loaded in a child process the line is the same."""
+    lines = []
+    for where in ((), ("--in-process",)):
+        assert main(["certify", f"{module}:Nothing", *where]) == 2
+        lines.append(capsys.readouterr())
+
+    assert lines[0] == lines[1]
+    assert lines[0].err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -133,33 +154,34 @@ def test_a_bad_target_gets_one_line(module: Path, target: str, says: str) -> Non
         ((), "Usage: sdtps [OPTIONS] COMMAND"),
     ],
 )
-def test_bad_arguments_exit_2(arguments: tuple[str, ...], says: str) -> None:
+def test_bad_arguments_exit_2(arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Unknown laws, commands and profiles, and a place that cannot be written to, are said before any work."""
-    done = sdtps(*arguments)
+    status = main(list(arguments))
 
-    assert done.returncode == 2
-    assert says in done.stdout + done.stderr
+    said = capsys.readouterr()
+    assert status == 2
+    assert says in said.out + said.err
 
 
-def test_laws_and_explain_tell_all() -> None:
+def test_laws_and_explain_tell_all(capsys: pytest.CaptureFixture[str]) -> None:
     """`laws` has a line a law; `explain` prints the four parts of its docstring."""
-    listed = sdtps("laws").stdout
-    explained = sdtps("explain", "decision.forward_is_hard").stdout
+    main(["laws"])
+    listed = capsys.readouterr().out
+    main(["explain", "decision.forward_is_hard"])
+    explained = capsys.readouterr().out
 
     assert "decision.forward_is_hard" in listed and "SHOULD" in listed
     for part in ("Claim: ", "Why: ", "Breaks when: ", "Remedy: "):
         assert part in explained
 
 
-def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path) -> None:
+def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same statuses, examples and classes, whether laws are tried one by one or two at a time."""
     records = []
     for jobs in ("1", "2"):
         path = tmp_path / f"{jobs}.json"
-        done = sdtps(
-            "certify", f"{module}:Mine", "--law", "decision", "--law", "symmetry", "--jobs", jobs, "--json", str(path)
-        )
-        assert done.returncode == 0, done.stdout
+        asked = ["certify", f"{module}:Mine", "--law", "decision", "--law", "symmetry.score_shift_invariant"]
+        assert main([*asked, "--jobs", jobs, "--json", str(path)]) == 0, capsys.readouterr().out
         records.append(json.loads(path.read_text()))
 
     one, two = ([(r["id"], r["status"], r["examples"], r["classes"]) for r in record["laws"]] for record in records)

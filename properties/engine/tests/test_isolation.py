@@ -1,7 +1,6 @@
 """The certifier goes on, whatever an implementation does to its process, and names what happened."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,13 +102,11 @@ def test_what_hangs_is_ended(
     monkeypatch.setattr(child, "limits", Limits(3.0, memory_gib=0.5))
     child.close()
 
-    started = time.monotonic()
     hung = told(order)
 
     assert hung.status == "error"
     assert "did not finish within 3 s, in " in hung.reason
     assert "(hostile.py, line " in hung.reason
-    assert time.monotonic() - started < 60
 
 
 def test_memory_has_a_limit(told: Callable[[str], LawResult]) -> None:

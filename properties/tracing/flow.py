@@ -119,22 +119,6 @@ class Flow:
         return [t for n in (number, *self.graph.ancestors(number)) for t in self.calls[n].outside]
 
     @cached_property
-    def form(self) -> str:
-        """How D acts, in words."""
-        mask, weights, pooled = self.mask, self.weights, self.pooled
-        if self.site.decision is None:
-            return "no D"
-        if pooled is None or not self.after:
-            return "D is not used"
-        if weights is not None and mask is not None and mask.number < weights.number:
-            logs = any(self.calls[n].name in ("log", "log_", "clamp_log") for n in self.after if n < weights.number)
-            heads = " of an attention" if mask.tensors[0].dim() > 3 else ""
-            return f"log D added to the logits{heads}" if logs else f"a mask made of D added to the logits{heads}"
-        if mask is not None and any(t.dim() == 3 for t in mask.read if t.is_floating_point()):
-            return "tokens times D" if mask.name not in POOLS else "D pools the tokens"
-        return "D on the weights" if mask is not None else "D is used otherwise"
-
-    @cached_property
     def upstream(self) -> list[Tensor]:
         """The parameters that the score is made of, frozen ones too."""
         call = self.site.score_call

@@ -15,6 +15,7 @@ from sdtps_ref.properties.tracing.causes.score import counts
 from sdtps_ref.properties.tracing.seen import SiteSeen
 from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, probabilities, summarise
 from sdtps_ref.properties.tracing.step import Step
+from sdtps_ref.properties.watching.forms import form_of
 from sdtps_ref.properties.watching.reading import SoftMask
 from sdtps_ref.properties.watching.sites import Site
 
@@ -62,7 +63,7 @@ def _site(step: Step, site: Site, soft: SoftSummary, backward: bool) -> SiteSeen
         batch=site.ranked.shape[0] if site.ranked.dim() > 1 else 1,
         dtype=str(site.score.dtype).removeprefix("torch."),
         device=str(site.score.device),
-        form=flow.form,
+        form=form_of(step.reading.at(site), site),
         soft=soft,
         upstream=step.passes.names(flow.upstream),
         rungs=ladder.climb(step, site) if backward else [],

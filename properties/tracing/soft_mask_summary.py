@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.tracing.flow import Flow
 from sdtps_ref.properties.tracing.replay import DRAWS
 from sdtps_ref.properties.watching.reading import ROWS, SoftMask
 
+DRAWN = DRAWS | {"randint", "normal", "sample", "rsample", "poisson"}
 ALIKE = 0.05  # noise whose largest entry is below this times its usual spread, 1.28, is none
 
 
@@ -104,17 +106,33 @@ def _noise(flow: Flow, p: Tensor, score: Tensor, tau: float | None) -> str:
     return "fresh"
 
 
+def noise_line(flow: Flow) -> SourceLine | None:
+    """The line where noise is drawn; where it is read from what the module holds; else that of the soft mask."""
+    above = _besides_the_score(flow)
+    draws = [flow.calls[n] for n in above if flow.calls[n].name in DRAWN]
+    held = [flow.calls[n] for n in above if any(_is_noise(flow, t) for t in flow.calls[n].outside)]
+    place = next((call.place for call in (*draws, *held) if call.place is not None), None)
+    return place or (flow.soft.place if flow.soft is not None else None)
+
+
 def _drawn(flow: Flow) -> bool:
     """Whether random numbers of this step went into the soft mask by another way than through the score."""
     if flow.soft is None:
         return False
-    if flow.soft.name == "gumbel_softmax":
-        return True
-    behind = set() if flow.site.score_call is None else set(flow.graph.ancestors(flow.site.score_call.number))
-    names = DRAWS | {"randint", "rand", "randn", "normal", "sample", "rsample", "exponential_", "poisson"}
-    above = [n for n in flow.graph.ancestors(flow.soft.number) if n not in behind]
-    if any(flow.calls[n].name in names for n in above):
+    above = _besides_the_score(flow)
+    if flow.soft.name == "gumbel_softmax" or any(flow.calls[n].name in DRAWN for n in above):
         return True
     # What numpy or a compiled kernel drew comes from outside, and is not held by the module.
-    outside = [t for n in above for t in flow.calls[n].outside if not t.requires_grad and t.is_floating_point()]
-    return any(t.numel() == flow.site.score.numel() and id(t) not in flow.held for t in outside)
+    outside = [t for n in above for t in flow.calls[n].outside if _is_noise(flow, t)]
+    return any(id(t) not in flow.held for t in outside)
+
+
+def _besides_the_score(flow: Flow) -> list[int]:
+    if flow.soft is None:
+        return []
+    behind = set() if flow.site.score_call is None else set(flow.graph.ancestors(flow.site.score_call.number))
+    return [n for n in flow.graph.ancestors(flow.soft.number) if n not in behind]
+
+
+def _is_noise(flow: Flow, tensor: Tensor) -> bool:
+    return not tensor.requires_grad and tensor.is_floating_point() and tensor.numel() == flow.site.score.numel()

@@ -22,6 +22,8 @@ from sdtps_ref.properties.kit.source_line import SourceLine
 OURS = (str(Path(__file__).resolve().parents[1]), str(Path(__file__).parents[1]))  # by link and by folder
 ENTRY = str(Path(__file__).with_name("subject.py"))  # above it stands who watches, not what is watched
 INSTALLED = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
+# Files of this project that are written as strangers write, and are reported as theirs are.
+LIKE_THEIRS = (f"selftest{os.sep}strangers", f"trainability{os.sep}digits_model")
 DEPTH = 12  # of the user's lines that are kept of each call's stack
 IN_PLACE = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"}
 
@@ -137,8 +139,8 @@ def _user_lines() -> tuple[tuple[int, SourceLine], ...]:
 
 @lru_cache(maxsize=1000)
 def _is_theirs(name: str) -> bool:
-    """Whether a file is the user's: neither installed, nor of this project, save what is planted here as a stranger."""
-    if f"selftest{os.sep}strangers" in name:
+    """Whether a file is the user's: neither installed, nor of this project, save LIKE_THEIRS."""
+    if any(folder in name for folder in LIKE_THEIRS):
         return True
     return not name.startswith((*OURS, "<", *INSTALLED))
 

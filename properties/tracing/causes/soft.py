@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.tracing.cause import Cause
-from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, probabilities
+from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, noise_line, probabilities
 from sdtps_ref.properties.tracing.step import Step
 from sdtps_ref.properties.watching.sites import Site
 
@@ -23,7 +23,7 @@ def find(step: Step, summaries: dict[int, SoftSummary], backward: bool, repeated
         summary = summaries[id(site)]
         line = _line(step, site)
         found += _hardness(summary, line)
-        found += _noise(step, summary, line, any(site is each for each in repeated))
+        found += _noise(step, site, summary, any(site is each for each in repeated))
         if backward:
             found += _cancelled(step, site)
     return found
@@ -64,9 +64,10 @@ def _one_takes_all(summary: SoftSummary, largest: float, line: SourceLine | None
     return Cause("temperature_low", message, line, effect, "start at tau = 1 and anneal to 0.1 or more")
 
 
-def _noise(step: Step, summary: SoftSummary, line: SourceLine | None, repeated: bool) -> list[Cause]:
+def _noise(step: Step, site: Site, summary: SoftSummary, repeated: bool) -> list[Cause]:
     same = "the same tokens win every time: the selection explores nothing"
     fix = "draw noise in the forward pass, one number a token: torch.rand_like(score)"
+    line = noise_line(step.flow(site))
     if summary.noise == "shared":
         return [Cause("noise_shared", "all samples of a batch get the same noise", line, same, fix)]
     if summary.noise == "frozen" or (repeated and summary.noise == "fresh"):

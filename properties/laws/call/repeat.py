@@ -15,6 +15,9 @@ from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Watched, watch
 from sdtps_ref.properties.watching.sites import Site, find_sites
 
+SHARED_NOISE = "all samples of a batch get the same noise"
+FROZEN_NOISE = "the noise is the same in every call"
+
 
 @law(needs="call", domain=CALL)
 def eval_is_deterministic(probe: Probe) -> None:
@@ -127,12 +130,12 @@ def noise_is_fresh(probe: Probe) -> None:
         place = _noise_line(one.watched, other.watched) or (site.decision_call.place if site.decision_call else None)
         if not np.allclose(rows, later, atol=1e-3):
             if np.allclose(rows, rows[:1], atol=1e-3):
-                _refuse_noise("all samples of a batch get the same noise", place)
+                refuse_noise(SHARED_NOISE, place)
             continue
         noise = rows / first.rate - score
         noise = noise - noise.mean(-1, keepdims=True)
         if np.abs(noise).max() > 0.05 and np.abs(noise).mean() > 0.05:
-            _refuse_noise("the noise is the same in every call", _where_kept(one, site))
+            refuse_noise(FROZEN_NOISE, _where_kept(one, site))
 
 
 def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
@@ -148,7 +151,8 @@ def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
     return site.decision_call.place
 
 
-def _refuse_noise(what: str, place: SourceLine | None) -> None:
+def refuse_noise(what: str, place: SourceLine | None) -> None:
+    """Raise the violation of noise that is not fresh."""
     raise Violation(
         what,
         where=place,

@@ -93,7 +93,7 @@ def soft_words(site: SiteSeen) -> str:
     parts.append(f"noise {soft.noise}")
     if soft.largest is not None:
         parts.append(
-            f"largest p {soft.largest:.3g}, entropy {soft.entropy:.2f}, 99 % of the gradient to {soft.share:.0%} of the tokens"
+            f"largest p {soft.largest:.3g}, entropy {soft.entropy:.2f}, 99 % of the gradient to {soft.share:.0%} of tokens"
         )
     return "; ".join(parts)
 

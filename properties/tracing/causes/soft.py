@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.repeat import FROZEN_NOISE, SHARED_NOISE, refuse_noise
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, noise_line, probabilities
 from sdtps_ref.properties.tracing.step import Step
@@ -65,17 +67,25 @@ def _one_takes_all(summary: SoftSummary, largest: float, line: SourceLine | None
 
 
 def _noise(step: Step, site: Site, summary: SoftSummary, repeated: bool) -> list[Cause]:
-    same = "the same tokens win every time: the selection explores nothing"
-    fix = "draw noise in the forward pass, one number a token: torch.rand_like(score)"
     line = noise_line(step.flow(site))
     if summary.noise == "shared":
-        return [Cause("noise_shared", "all samples of a batch get the same noise", line, same, fix)]
+        return [_not_fresh("noise_shared", SHARED_NOISE, line)]
     if summary.noise == "frozen" or (repeated and summary.noise == "fresh"):
-        return [Cause("noise_frozen", "the noise is the same in every call", line, same, fix)]
+        return [_not_fresh("noise_frozen", FROZEN_NOISE, line)]
     if summary.noise == "none" and step.module.training:
         effect = "the soft mask alone makes the choice trainable; without noise it is merely not explored"
-        return [Cause("noise_absent", "no noise is added to the score in training", line, effect, fix, accuses=False)]
+        fix = "draw noise in the forward pass, one number a token: torch.rand_like(score)"
+        message = "no noise is added to the score in training"
+        return [Cause("noise_absent", message, _line(step, site), effect, fix, accuses=False)]
     return []
+
+
+def _not_fresh(kind: str, what: str, line: SourceLine | None) -> Cause:
+    try:
+        refuse_noise(what, line)
+    except Violation as violation:  # the law's own words
+        return Cause(kind, str(violation), violation.where, violation.effect, violation.fix)
+    raise AssertionError("a refusal raises")
 
 
 def _cancelled(step: Step, site: Site) -> list[Cause]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.gradient import NEVER
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.optimizer_watch import OptimizerWatch
 from sdtps_ref.properties.tracing.step import Step
-
-NEVER = "the score is never trained: the selection stays what it was at initialisation"
 
 
 @dataclass(frozen=True)

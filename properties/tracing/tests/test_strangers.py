@@ -1,0 +1,110 @@
+"""Modules in shapes that people really write, in somebody else's idea of a training loop."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+from torch.utils.checkpoint import checkpoint
+
+from sdtps_ref import trace
+from sdtps_ref.properties.kit.values import draw
+from sdtps_ref.properties.selftest.strangers import RIGHT, WRONG
+from sdtps_ref.properties.watching.building import find_subjects, quiet
+from sdtps_ref.properties.watching.example import subject_of_example
+from sdtps_ref.properties.watching.record import tensors_in
+
+FUNCTIONS = {"frame_picker", "query_attention"}  # which have no module to trace
+SEEN_IN_ONE_STEP = {
+    "decision_is_hard", "gain_is_about_one", "gradient_reaches_score", "backward_stays_in_its_sample",
+    "decision_meets_its_tokens", "temperature_divides", "score_is_not_steep", "keeps_the_highest", "noise_is_fresh",
+    "extra_token_is_of_the_dropped",
+}  # fmt: skip
+FEW = ("caption_pooler", "policy_vit", "counted_router", "phrase_pooler", "pruned_encoder", "grid_selector")
+WAYS = ("plain", "autocast", "checkpoint", "compiled")
+
+
+class Trainer:
+    """Somebody's loop: mixed precision by a switch, two accumulated halves, a clipped norm, and callbacks."""
+
+    def __init__(self, module: nn.Module, call, way: str):
+        self.module, self.way = module, way
+        self.call = torch.compile(call, backend="eager") if way == "compiled" else call
+        self.optimizer = torch.optim.AdamW(
+            [p for p in module.parameters() if p.requires_grad] or [nn.Parameter(torch.ones(1))], lr=1e-4
+        )
+        self.log: list[float] = []
+
+    def forward(self, args, kwargs):
+        """A forward pass, checkpointed or not."""
+        if self.way == "checkpoint":
+            return checkpoint(self.call, *args, use_reentrant=False, **kwargs)
+        return self.call(*args, **kwargs)
+
+    def fit_one(self, args, kwargs) -> None:
+        """A step."""
+        self.module.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        for _ in range(2):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.way == "autocast"):
+                out = self.forward(args, kwargs)
+            outputs = [t for t in tensors_in(out) if t.is_floating_point() and t.requires_grad]
+            loss = torch.stack([(t.float() * draw("normal", tuple(t.shape), 11).float()).mean() for t in outputs]).sum()
+            (loss / 2).backward()
+            self.log.append(loss.item())
+        nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+
+
+def traced(name: str, way: str):
+    """What trace sees of one step of the Trainer."""
+    module = import_module(f"sdtps_ref.properties.selftest.strangers.{name}")
+    example = getattr(module, "example", None)
+    with quiet():
+        subject = subject_of_example(example) if callable(example) else find_subjects(module).subject
+        args, kwargs = tree_map(_own, subject.inputs(0))
+        torch.manual_seed(0)
+        trainer = Trainer(subject.module, subject.callable, way)
+        with trace(subject.module) as seen:
+            trainer.fit_one(args, kwargs)
+    return seen
+
+
+def _own(value):
+    """No leaf, so that code which writes into its input may."""
+    return value * 1 if isinstance(value, torch.Tensor) and value.requires_grad else value
+
+
+def judge(stranger, way: str) -> None:
+    """A right one is not accused; of a wrong one the fault is named, on one of its lines."""
+    seen = traced(stranger.name, way)
+    cause = seen.cause
+
+    assert seen.sites, str(seen)
+    assert seen.backwards == 2
+    law = (stranger.law or "").removeprefix("call.")
+    if law not in SEEN_IN_ONE_STEP:
+        assert cause is None, str(seen)
+        return
+    assert cause is not None, str(seen)
+    kinds = {"noise_shared", "noise_frozen"} if law == "noise_is_fresh" else {f"call.{law}"}
+    assert cause.kind in kinds, str(seen)
+    if stranger.at:
+        assert any(text in cause.where.text for text in stranger.at), str(seen)
+
+
+@pytest.mark.parametrize("stranger", [s for s in (*RIGHT, *WRONG) if s.name in FEW], ids=lambda s: s.name)
+def test_a_few(stranger):
+    """In the plain loop."""
+    judge(stranger, "plain")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stranger", [s for s in (*RIGHT, *WRONG) if s.name not in FUNCTIONS], ids=lambda s: s.name)
+def test_every_stranger_every_way(stranger, way):
+    """In mixed precision, checkpointed and compiled too."""
+    judge(stranger, way)

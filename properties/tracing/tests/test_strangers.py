@@ -40,6 +40,7 @@ class Trainer:
 
     def forward(self, args, kwargs):
         """A forward pass, checkpointed or not."""
+        args, kwargs = tree_map(_own, args), tree_map(_own, kwargs)
         if self.way == "checkpoint":
             return checkpoint(self.call, *args, use_reentrant=False, **kwargs)
         return self.call(*args, **kwargs)
@@ -64,8 +65,8 @@ def traced(name: str, way: str):
     module = import_module(f"sdtps_ref.properties.selftest.strangers.{name}")
     example = getattr(module, "example", None)
     with quiet():
-        subject = subject_of_example(example) if callable(example) else find_subjects(module).subject
-        args, kwargs = tree_map(_own, subject.inputs(0))
+        subject = subject_of_example(example) if callable(example) else find_subjects(module).subjects[0]
+        args, kwargs = subject.inputs(0)
         torch.manual_seed(0)
         trainer = Trainer(subject.module, subject.callable, way)
         with trace(subject.module) as seen:

@@ -186,7 +186,7 @@ def soft_mask(site: Site) -> SoftMask:
     if not square or entries < 3:
         return SoftMask("other", own_sign=sign, leak=leak)
     found = [fingerprint.soft_mask(part, combos) for part in jacobian]
-    if all(unexplained < 1e-3 for _, _, unexplained in found):
+    if all(unexplained < max(1e-3, 8 * torch.finfo(decision.dtype).eps) for _, _, unexplained in found):
         rate = sorted(float(rate) for _, rate, _ in found)[len(found) // 2]
         return SoftMask("softmax", rate, tuple(probabilities for probabilities, _, _ in found), sign, leak)
     return SoftMask("other", own_sign=sign, leak=leak)

@@ -181,7 +181,8 @@ def _few_values(tensor: Tensor) -> bool:
 
 def is_hard(tensor: Tensor) -> bool:
     value = tensor.detach()
-    zero, one = value.abs() < NEAR, (value - 1).abs() < NEAR
+    near = max(NEAR, 4 * torch.finfo(value.dtype).eps) if value.is_floating_point() else NEAR
+    zero, one = value.abs() < near, (value - 1).abs() < near
     return bool((zero | one).all() and zero.any() and one.any())
 
 

@@ -1,6 +1,6 @@
 """What `trace.every` costs: steps with and without it, in turns, in one run, at B=64 N=196 C=512.
 
-    python -m sdtps_ref.benchmarks.maintenance.tracing_cost [--write docs/trace-cost.md] [--size B=64,N=196,C=512]
+python -m sdtps_ref.benchmarks.maintenance.tracing_cost [--write docs/trace-cost.md] [--size B=64,N=196,C=512]
 """
 
 from __future__ import annotations

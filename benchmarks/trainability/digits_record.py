@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from sdtps_ref import InvalidInput
 from sdtps_ref.benchmarks.trainability.digits import OPTIMISERS, VARIANTS, DigitsRun
@@ -18,6 +17,8 @@ from sdtps_ref.output_files import replace_text
 from sdtps_ref.properties.reports.figures import BAD, FAINT, FIRST, GOOD, drawing, standalone
 
 FORMAT = 1
+ROW = "{:5}{:28}{:19}{:26}{:>8}"
+CELLS = (("accuracy", ".2f"), ("loss", ".2g"))
 LEGEND = (
     "accuracy: on 397 pictures that were not trained on. loss: of the last step. gradient: norm at the first step.",
     "Medians over the seeds; in brackets the second and the last but one: of eight, the median is between with 93 %.",
@@ -66,17 +67,13 @@ def read(path: Path) -> DigitsRecord:
 
 def show(console: Console, record: DigitsRecord) -> None:
     """The table, and the trace of the first step."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "mask", "accuracy", "loss", "gradient"):
-        table.add_column(name, no_wrap=True)
+    console.print(ROW.format("", "mask", "accuracy", "loss", "gradient"), style="bold", soft_wrap=True)
     for optimiser in OPTIMISERS:
         for variant in VARIANTS:
-            runs = record.of(variant.name, optimiser)
-            if runs:
-                cells = [_cell([getattr(run, name) for run in runs]) for name in ("accuracy", "loss")]
+            if runs := record.of(variant.name, optimiser):
+                cells = [_cell([getattr(run, name) for run in runs], digits) for name, digits in CELLS]
                 gradient = _said(interval([run.gradient for run in runs])[0])
-                table.add_row(optimiser, variant.name, *cells, gradient)
-    console.print(table)
+                console.print(ROW.format(optimiser, variant.name, *cells, gradient), soft_wrap=True)
     console.print()
     for line in LEGEND:
         console.print(line, soft_wrap=True)
@@ -89,7 +86,7 @@ def show(console: Console, record: DigitsRecord) -> None:
 def svg(record: DigitsRecord) -> str:
     """Accuracy and last loss of every variant: a dot a seed, a bar over the interval."""
     with drawing(9, 7.5) as figure:
-        panels = figure.subplots(2, 2, sharey=True, gridspec_kw={"hspace": 0.08})
+        panels = figure.subplots(2, 2, sharey=True)
         names = [variant.name for variant in VARIANTS if record.of(variant.name, "Adam")][::-1]
         for row, optimiser in zip(panels, OPTIMISERS, strict=True):
             for axes, measure in zip(row, ("accuracy", "loss"), strict=True):
@@ -107,17 +104,19 @@ def svg(record: DigitsRecord) -> str:
                 axes.set_title(f"{optimiser}: {'test accuracy' if measure == 'accuracy' else 'last loss'}", loc="left")
                 if measure == "loss":
                     axes.set_xscale("log")
+                    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                    axes.xaxis.set_minor_formatter(lambda value, _: "")
                 axes.grid(axis="x", linewidth=0.5)
         return standalone(figure)
 
 
-def _cell(values: list[float]) -> str:
-    middle, low, high = map(_said, interval(values))
+def _cell(values: list[float], digits: str) -> str:
+    middle, low, high = (_said(value, digits) for value in interval(values))
     return f"{middle} [{low}, {high}]"
 
 
-def _said(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "NaN"
+def _said(value: float, digits: str = ".2g") -> str:
+    return f"{value:{digits}}" if math.isfinite(value) else "NaN"
 
 
 def _plain(value: Any) -> Any:

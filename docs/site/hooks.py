@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 from python_pages import contract_page, python_page
 from watching_page import watching_page
 
-from sdtps_ref.benchmarks.trainability import record
+from sdtps_ref.benchmarks.trainability import digits_record, record
 from sdtps_ref.benchmarks.trainability.plot import svg
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 LAWS = law_pages()
 CURVES = "<!-- On the site the curves are drawn here. -->"
+DIGITS = "<!-- On the site the runs on the digits are drawn here. -->"
 ABROAD = re.compile(r"""<(?:script|link|img|iframe)[^>]*\s(?:src|href)=["']?(https?://[^"'\s>]+)""")
 
 
@@ -44,6 +45,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     # Its data lie beside the page that shows it.
     curves = svg(record.read(ROOT / "docs" / "guides" / "trainability.json"))
     files.append(File.generated(config, "guides/trainability.svg", content=curves))
+    pictures = digits_record.svg(digits_record.read(ROOT / "docs" / "guides" / "digits.json"))
+    files.append(File.generated(config, "guides/digits.svg", content=pictures))
     for source, place in ELSEWHERE.items():
         files.append(File.generated(config, place, content=as_page((ROOT / source).read_text(encoding="utf-8"))))
 
@@ -51,7 +54,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
     """Put the curves where a page asks for them, and read what is folded away as Markdown, as GitHub does."""
     curves = "![Loss and gradient norm over 400 steps, under Adam and SGD](trainability.svg)"
-    return markdown.replace(CURVES, curves).replace("<details>", '<details markdown="1">')
+    digits = "![Test accuracy and last loss of every variant on the digits, under Adam and SGD](digits.svg)"
+    return markdown.replace(CURVES, curves).replace(DIGITS, digits).replace("<details>", '<details markdown="1">')
 
 
 def on_post_page(output: str, page: object, config: MkDocsConfig) -> None:

@@ -133,6 +133,8 @@ def _draw(axes, told: Told, name: str, logarithmic: bool) -> None:  # type: igno
             axes.axvline(step, color=colour, linestyle=":", linewidth=1)
     if logarithmic and any(value > 0 for own in told.curves.values() for _, value in own.get(name, [])):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
     axes.set_xlabel("step")
     if len(told.curves) > 1:
         axes.legend(fontsize=8)

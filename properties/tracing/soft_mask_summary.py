@@ -93,7 +93,8 @@ def _noise(flow: Flow, p: Tensor, score: Tensor, tau: float | None) -> str:
     noise = noise - noise.nanmean(-1, keepdim=True)
     within = (noise.nan_to_num() ** 2).sum(-1) / seen.sum(-1)
     # What rounding leaves of the score, in float16 or where p is far from 1, is no noise.
-    floor = max(ALIKE, 20 * float(torch.finfo(flow.site.score.dtype).eps) * float(score.abs().max()))
+    eps = max(float(torch.finfo(t.dtype).eps) for t in (flow.site.score, flow.site.decision) if t is not None)
+    floor = max(ALIKE, 40 * eps * max(1.0, float(score.abs().max())))
     if float(within.sqrt().max()) < floor:
         return "none"
     if not _drawn(flow):
@@ -110,7 +111,7 @@ def noise_line(flow: Flow) -> SourceLine | None:
     """The line where noise is drawn; where it is read from what the module holds; else that of the soft mask."""
     above = _besides_the_score(flow)
     draws = [flow.calls[n] for n in above if flow.calls[n].name in DRAWN]
-    held = [flow.calls[n] for n in above if any(_is_noise(flow, t) for t in flow.calls[n].outside)]
+    held = [flow.calls[n] for n in above if any(_is_noise(flow, t, of_any_batch=True) for t in flow.calls[n].outside)]
     place = next((call.place for call in (*draws, *held) if call.place is not None), None)
     return place or (flow.soft.place if flow.soft is not None else None)
 
@@ -134,5 +135,8 @@ def _besides_the_score(flow: Flow) -> list[int]:
     return [n for n in flow.graph.ancestors(flow.soft.number) if n not in behind]
 
 
-def _is_noise(flow: Flow, tensor: Tensor) -> bool:
-    return not tensor.requires_grad and tensor.is_floating_point() and tensor.numel() == flow.site.score.numel()
+def _is_noise(flow: Flow, tensor: Tensor, of_any_batch: bool = False) -> bool:
+    if tensor.requires_grad or not tensor.is_floating_point() or tensor.dim() == 0:
+        return False
+    score = flow.site.score
+    return tensor.shape[-1] == score.shape[-1] if of_any_batch else tensor.numel() == score.numel()

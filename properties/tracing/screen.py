@@ -92,9 +92,8 @@ def soft_words(site: SiteSeen) -> str:
         parts.append(f"tau {soft.tau:.4g} ({soft.products} vector products)")
     parts.append(f"noise {soft.noise}")
     if soft.largest is not None:
-        parts.append(
-            f"largest p {soft.largest:.3g}, entropy {soft.entropy:.2f}, 99 % of the gradient to {soft.share:.0%} of tokens"
-        )
+        parts.append(f"largest p {soft.largest:.3g}, entropy {soft.entropy:.2f}")
+        parts.append(f"99 % of the gradient to {soft.share:.0%} of tokens")
     return "; ".join(parts)
 
 

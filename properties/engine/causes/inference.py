@@ -9,6 +9,8 @@ from typing import Any
 from sdtps_ref.properties.engine.causes.hypotheses import ALL
 from sdtps_ref.properties.engine.causes.hypothesis import Hypothesis, Readings
 
+SURE = 3  # how specific a hypothesis is that is told beside another one in whose wake the failure may lie
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -49,18 +51,21 @@ def explanations(readings: Readings, hypotheses: Iterable[Hypothesis] = ALL) -> 
         _, best, words, direct, all_of_them = ranked[0]
         rivals = [entry for entry in ranked[1:] if entry[3] == direct and entry[1].specific == best.specific]
         other = rivals[0] if rivals else None
+        holding = [(each, words) for each, words in holding if each is not best]
+        # What fails in its wake may as well have a cause of its own, if one is read that little else would explain.
+        sure = {law_id for each, _ in holding if each.specific >= SURE for law_id in each.explained(left)[0]}
+        accounted = direct | (all_of_them - sure)
         found.append(
             Explanation(
                 best,
-                tuple(law_id for law_id in readings.failed if law_id in all_of_them),
+                tuple(law_id for law_id in readings.failed if law_id in accounted),
                 words,
                 other[1] if other else None,
                 other[2] if other else None,
             )
         )
-        for law_id in all_of_them:
+        for law_id in accounted:
             del left[law_id]
-        holding = [(each, words) for each, words in holding if each is not best]
     return found
 
 

@@ -25,6 +25,7 @@ from sdtps_ref.properties.engine.causes.examination import (
     noise,
     pooling,
     soft_mask,
+    translated,
     wiring,
 )
 from sdtps_ref.properties.engine.causes.examination.bench import Bench
@@ -49,7 +50,11 @@ GROUPS = (
     Group(("pipeline", "aggregator"), (wiring.gains,)),
     Group(("multimodal",), modalities.EXAMINATIONS, ("multimodal", "symmetry", "selection")),
     Group(("model",), model.EXAMINATIONS, ("training", "distributed", "symmetry")),
-    Group(("selector",), conduct.EXAMINATIONS, ("runtime", "shape", "errors", "distributed", "symmetry", "selection")),
+    Group(
+        ("selector",),
+        (*conduct.EXAMINATIONS, *translated.EXAMINATIONS),
+        ("runtime", "shape", "errors", "distributed", "symmetry", "selection"),
+    ),
     Group(("selector",), noise.EXAMINATIONS, ("noise", "runtime", "multimodal", "distributed")),
 )
 KNOWN = {stage for group in GROUPS for stage in group.stages} | {"decision", "gradient", "aggregation"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,13 +11,11 @@ from torch import Tensor
 from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
 from sdtps_ref.properties.kit import jacobians, values
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.watching.record import Watched, watch
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-READS_VALUES = ("__bool__", "item", "tolist", "__int__", "__float__", "__index__", "numpy", "__array__")
 
 
-def _each(bench: Bench) -> list[tuple[str, Callable[[Probe], Callable[..., Any]]]]:
+def callables(bench: Bench) -> list[tuple[str, Callable[[Probe], Callable[..., Any]]]]:
     """The methods that can be called with tokens and a score, or with tokens and D."""
     made: list[tuple[str, Callable[[Probe], Callable[..., Any]]]] = []
     if bench.has("selector"):
@@ -31,7 +28,7 @@ def _each(bench: Bench) -> list[tuple[str, Callable[[Probe], Callable[..., Any]]
 def inputs(bench: Bench) -> dict[str, Any]:
     """`inputs.written`: whether what the caller passed is written to, with and without gradients."""
     written: list[str] = []
-    for name, build in _each(bench):
+    for name, build in callables(bench):
         probe = bench.probe()
         built = build(probe)
         for grad in (True, False):
@@ -55,7 +52,7 @@ def inputs(bench: Bench) -> dict[str, Any]:
 def repeats(bench: Bench) -> dict[str, Any]:
     """What a call finds changed by one before it: buffers, parameters born, the answer to the same input."""
     found: dict[str, Any] = {"state.buffers": [], "state.born": [], "state.answers": []}
-    for name, build in _each(bench):
+    for name, build in callables(bench):
         for training in (True, False):
             probe = Probe(bench.implementation, bench.probe(training=training).case)
             first, later = build(probe), build(Probe(bench.implementation, probe.case))
@@ -65,7 +62,7 @@ def repeats(bench: Bench) -> dict[str, Any]:
                 for step in range(calls):  # other tokens of the same sizes
                     built(-2 * probe.tokens - step, probe.score.detach() * 3 + 1)
                 torch.manual_seed(5)
-                answers.append(_floats(built(probe.tokens, probe.score)))
+                answers.append(floats(built(probe.tokens, probe.score)))
                 now = _kept_state(built)
                 found["state.born"] += [key for key in now if key not in before]
                 found["state.buffers"] += [
@@ -98,27 +95,31 @@ def _kept_state(built: Any) -> dict[str, Tensor]:
     return found
 
 
-def _floats(result: Any) -> list[Tensor]:
-    parts = (
-        [result] if isinstance(result, Tensor) else list(vars(result).values()) if hasattr(result, "__dict__") else []
-    )
-    return [part.detach() for part in parts if isinstance(part, Tensor) and part.is_floating_point()]
+def floating_parts(result: Any) -> list[Tensor]:
+    """The floating tensors in what came back."""
+    held = [result] if isinstance(result, Tensor) else list(getattr(result, "__dict__", {}).values())
+    return [part for part in held if isinstance(part, Tensor) and part.is_floating_point()]
+
+
+def floats(result: Any) -> list[Tensor]:
+    """The same without their gradients."""
+    return [part.detach() for part in floating_parts(result)]
 
 
 def layouts(bench: Bench) -> dict[str, Any]:
     """`layout.other`: what tokens and scores of other strides come to: right, a wrong answer, or what was raised."""
     found: dict[str, Any] = {"layout.other": "right"}
-    for name, build in _each(bench):
+    for name, build in callables(bench):
         probe = bench.probe(training=False)
         built = build(probe)
-        owed = _floats(built(probe.tokens, probe.score))
+        owed = floats(built(probe.tokens, probe.score))
         for layout in ("transposed", "sliced", "channels_first", "one_channel"):
             tokens = values.lay_out(probe.tokens, layout)
             if layout == "one_channel":
                 continue
             score = values.lay_out(probe.score.detach(), "sliced" if layout == "channels_first" else layout)
             try:
-                seen = _floats(built(tokens, score.requires_grad_()))
+                seen = floats(built(tokens, score.requires_grad_()))
             except Exception as error:
                 return {"layout.other": f"raised {type(error).__name__}", "layout.name": name}
             if not all(same(one, other) for one, other in zip(seen, owed, strict=False)):
@@ -131,72 +132,11 @@ def dtypes(bench: Bench) -> dict[str, Any]:
     wrong = []
     for dtype in DTYPES:
         probe = bench.probe(dtype=dtype)
-        for _, build in _each(bench):
-            if any(part.dtype != probe.case.torch_dtype for part in _floats(build(probe)(probe.tokens, probe.score))):
+        for _, build in callables(bench):
+            if any(part.dtype != probe.case.torch_dtype for part in floats(build(probe)(probe.tokens, probe.score))):
                 wrong.append(dtype)
                 break
     return {"dtype.returned_otherwise": wrong}
 
 
-def reading_values(bench: Bench) -> dict[str, Any]:
-    """`values.read_by`: whether Python looks at numbers in a tensor to decide what runs, and in which line."""
-    for name, build in _each(bench):
-        probe = bench.probe()
-        built = build(probe)
-        watched = watch(partial(built, probe.tokens, probe.score))
-        for call in watched.calls:
-            if call.name in READS_VALUES and call.read:
-                return {"values.read_by": call.name, "values.read_in": name, "values.place": _place(watched, call)}
-    return {"values.read_by": ""}
-
-
-def _place(watched: Watched, call: Any) -> list[Any] | None:
-    return None if call.place is None else [call.place.file, call.place.line]
-
-
-def compiling(bench: Bench) -> dict[str, Any]:
-    """`compiling.takes_another_way`: whether code that asks if it is being compiled then does something else."""
-    was = torch.compiler.is_compiling
-    found = False
-    for _, build in _each(bench):
-        probe = bench.probe(training=False)
-        built = build(probe)
-        owed = _floats(built(probe.tokens, probe.score))
-        torch.compiler.is_compiling = lambda: True
-        try:
-            seen = _floats(built(probe.tokens, probe.score))
-        finally:
-            torch.compiler.is_compiling = was
-        found |= not all(same(one, other) for one, other in zip(seen, owed, strict=False))
-    return {"compiling.takes_another_way": found}
-
-
-def devices(bench: Bench) -> dict[str, Any]:
-    """`device.written_in`: whether a tensor is made on a device that was written down, on meta."""
-    probe = bench.probe()
-    built = bench.probe(num_tokens=8).build("selector", fresh=True)
-    for module in values.modules_in(built):
-        module.to("meta")
-    try:
-        built(torch.empty(3, 8, 8, device="meta", dtype=torch.float64), torch.empty(3, 8, device="meta").double())
-    except Exception as error:
-        said = str(error)
-        written = "device" in said and ("cpu" in said or "cuda" in said)
-        return {
-            "device.written_in": written,
-            "device.values_needed": "item" in said or ("meta" in said and not written),
-        }
-    return {"device.written_in": False, "device.values_needed": False, "device.probe": probe.case.device}
-
-
-def ops(bench: Bench) -> dict[str, Any]:
-    """`calls.made`: names of torch's calls that matter for compiling and determinism."""
-    names: set[str] = set()
-    for _, build in _each(bench):
-        probe = bench.probe()
-        built = build(probe)
-        names |= {call.name for call in watch(partial(built, probe.tokens, probe.score)).calls}
-    return {"calls.made": sorted(names)}
-
-
-EXAMINATIONS = (inputs, repeats, slopes, layouts, dtypes, reading_values, compiling, devices, ops)
+EXAMINATIONS = (inputs, repeats, slopes, layouts, dtypes)

@@ -94,7 +94,7 @@ HYPOTHESES = (
         ("training.everything_is_trained",),
         ("training.*", "runtime.*"),
         UNTRAINED,
-        3,
+        2,
         effect="no optimiser is told of them",
         fix="nn.ModuleList, or attributes",
         training="parameters no optimiser knows",

@@ -112,6 +112,16 @@ def test_the_one_that_explains_more_comes_first() -> None:
     assert (found.hypothesis.kind, found.laws) == ("wide", ("a.x", "a.y", "a.z"))
 
 
+def test_two_faults_are_both_told() -> None:
+    """What lies in the wake of one explanation is not hidden by it where another is read for sure."""
+    first = hypothesis("first", "a.x", disturbs=("b.*",), specific=4)
+    sure, vague = hypothesis("sure", "b.y", specific=3), hypothesis("vague", "b.z")
+
+    found = explanations(Readings({}, {"a.x": "", "b.y": "", "b.z": ""}), (first, sure, vague))
+
+    assert [(each.hypothesis.kind, each.laws) for each in found] == [("first", ("a.x", "b.z")), ("sure", ("b.y",))]
+
+
 def test_findings_of_a_call_are_causes_already() -> None:
     """What a law finds in the user's own call is told with its line's words, and needs no examination."""
     (cause,) = causes_of(

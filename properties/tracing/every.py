@@ -13,7 +13,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.tracing import backward, eager
 from sdtps_ref.properties.tracing.forwards import Forwards
-from sdtps_ref.properties.tracing.rows import Rows
+from sdtps_ref.properties.tracing.rows import Row, Rows
 from sdtps_ref.properties.tracing.sinks import To, sink_for
 from sdtps_ref.properties.tracing.step import Step, prepare
 from sdtps_ref.properties.tracing.step_watch import StepWatch
@@ -100,23 +100,20 @@ class Every:
     def _backward(self, tensors: tuple[Tensor, ...], run: Any, retain_graph: bool) -> None:
         """Around the first backward pass of a sampled step that has a selection."""
         if self.step is None and self.watch.calls and tensors:
-            self._join(tensors[0])
             self.watch.recording = False
-            self.step = prepare(
-                self.model,
-                self.watch,
-                tensors[0],
-                self.forwards.outputs,
-                self.forwards.ranges,
-                jacobian=False,
-                follow=0,
-            )
+            with contextlib.suppress(Exception):  # what cannot be read is left out, and training goes on
+                self._join(tensors[0])
+                outputs, ranges = self.forwards.outputs, self.forwards.ranges
+                self.step = prepare(self.model, self.watch, tensors[0], outputs, ranges, jacobian=False, follow=0)
         step = self.step
         run()
         if step is not None and not self.watch.done:
             self.watch.done = True
             step.capture.stop()
-            for row in self.rows.of(step, self.number, tensors[0]):
+            rows: list[Row] = []
+            with contextlib.suppress(Exception):
+                rows = self.rows.of(step, self.number, tensors[0])
+            for row in rows:
                 self.sink.write(row)
             self.watch.forget()
 

@@ -9,10 +9,13 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils import checkpoint
 
-from sdtps_ref.properties.watching.record import Watch
+from sdtps_ref.properties.watching.record import Watch, tensors_in
+
+Listener = Callable[[tuple[Tensor, ...], Callable[[], None], bool], None]
 
 CHECKPOINT = str(Path(checkpoint.__file__))
 
@@ -20,9 +23,9 @@ CHECKPOINT = str(Path(checkpoint.__file__))
 class StepWatch(Watch):
     """A `Watch` that keeps each call's function too, and can be turned off and emptied.
 
-    functions: by call number. recomputed: whether calls were left out that a reentrant checkpoint will make again
-    in the backward pass, with gradients. done: nothing more is needed. seen: how many
-    calls of each name, those that were let go included.
+    functions: by call number. listener: what a `torch.autograd.grad` of the user's is handed to. recomputed: whether
+    calls were left out that a reentrant checkpoint will make again in the backward pass, with gradients. done:
+    nothing more is needed. seen: how many calls of each name, those that were let go included.
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,7 @@ class StepWatch(Watch):
         self.recording = True
         self.functions: dict[int, Callable[..., Any]] = {}
         self.recomputed = False
+        self.listener: Listener | None = None
         self.done = False
         self.seen: dict[str, int] = {}
         self.softmax_sizes: set[int] = set()
@@ -39,6 +43,8 @@ class StepWatch(Watch):
         name = getattr(func, "__name__", "?")
         if not self.recording or name in ("backward", "__repr__", "__format__"):
             return func(*args, **(kwargs or {}))
+        if func is torch.autograd.grad and self.listener is not None:
+            return self._gradient(func, args, kwargs or {}, self.listener)
         if not torch.is_grad_enabled() and _in_checkpoint(reentrant=True):
             self.recomputed = True
             return func(*args, **(kwargs or {}))
@@ -49,6 +55,15 @@ class StepWatch(Watch):
         if name == "softmax" and call.tensors and call.tensors[0].dim():
             self.softmax_sizes.add(call.tensors[0].shape[-1])
         return result
+
+    def _gradient(self, func: Any, args: Any, kwargs: Any, listener: Listener) -> Any:
+        """A backward pass that hands its gradients back, `torch.autograd.grad`."""
+        found: list[Any] = []
+        outputs = args[0] if args else kwargs["outputs"]
+        roots = tuple(tensors_in(outputs))
+        retain = bool(kwargs.get("retain_graph") or kwargs.get("create_graph"))
+        listener(roots, lambda: found.append(func(*args, **kwargs)), retain)
+        return found[0]
 
     @property
     def is_on(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -53,6 +54,7 @@ class Trace:
         self._state = torch.get_rng_state()
         self._stack.callback(_ACTIVE.pop, threading.get_ident())
         self._stack.enter_context(eager.compiled_runs_eager(self.model))
+        self.watch.listener = self._backward
         self._stack.enter_context(checkpoints.watched_again(self.watch))
         self._stack.enter_context(backward.listened_to(self._backward))
         self.forwards.start()
@@ -67,15 +69,19 @@ class Trace:
         self.seen.forwards = self.forwards.count
         if error is not None:
             self.seen.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        try:
+        with self._never_raising("what was seen could not be read"):
             self._end()
+        self.watch.forget()
+        self.forwards.outputs = []
+
+    @contextlib.contextmanager
+    def _never_raising(self, what: str) -> Iterator[None]:
+        """A trace that stumbles says so, and leaves the training that it watches alone."""
+        try:
+            yield
         except Exception as trouble:
-            if error is None:
-                raise
-            self.seen.notes.append(f"what was seen could not be read: {trouble}")  # the user's own error goes first
-        finally:
-            self.watch.forget()
-            self.forwards.outputs = []
+            told = str(trouble).splitlines()[0] if str(trouble) else ""
+            self.seen.notes.append(f"{what}: {type(trouble).__name__}: {told}")
 
     def _backward(self, tensors: tuple[Tensor, ...], run: Any, retain_graph: bool) -> None:
         """Around one backward pass of the user's own."""
@@ -85,8 +91,10 @@ class Trace:
         if step is None and not seen.finished and tensors:
             self.watch.recording = False
             root = tensors[0]
-            step = prepare(self.model, self.watch, root, self.forwards.outputs, self.forwards.ranges, outer=self._scale)
-            self.step = step
+            with self._never_raising("the step could not be prepared"):
+                self.step = step = prepare(
+                    self.model, self.watch, root, self.forwards.outputs, self.forwards.ranges, outer=self._scale
+                )
             if step is None:
                 self._prepare_for_recomputed(root)
             elif self._depth == 0:
@@ -99,7 +107,8 @@ class Trace:
             self._depth -= 1
             self.watch.recording = not seen.finished and self.step is None
         if step is not None and self.step is step and not retain_graph:
-            self._read(step)
+            with self._never_raising("the step could not be read"):
+                self._read(step)
         if self._depth == 0:
             seen.before_clipping = total_norm(self.model)
 

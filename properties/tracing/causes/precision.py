@@ -14,11 +14,29 @@ from sdtps_ref.properties.watching.sites import Site
 
 def find(step: Step) -> list[Cause]:
     """The first call, from the loss down, behind which a gradient is no longer finite."""
+    if not bool(step.loss.detach().isfinite().all()):
+        return _forward(step)
     for site in step.sites:
         at = site.decision if site.decision is not None else site.score
         if any((size := step.capture.norm(t)) is not None and not math.isfinite(size) for t in (at, site.score)):
             return [_overflow(step, site)]
     return []
+
+
+def _forward(step: Step) -> list[Cause]:
+    """The loss itself is not finite: the first call of the forward pass that returned NaN, or else infinity."""
+    calls = step.reading.watch.calls[: step.reading.root_call + 1]
+    first = next(
+        (c for c in calls if any(t.is_floating_point() and bool(t.detach().isnan().any()) for t in c.tensors)), None
+    )
+    where = first.place if first is not None else None
+    message = "the forward pass is NaN from here on" if first is not None else "the loss is infinite"
+    effect = "every gradient is NaN, whatever the selection does"
+    return [
+        Cause(
+            "overflow", message, where, effect, "look at what this line is given; earlier steps may have put it there"
+        )
+    ]
 
 
 def _overflow(step: Step, site: Site) -> Cause:

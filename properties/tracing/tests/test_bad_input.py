@@ -53,6 +53,38 @@ def test_no_backward(script):
     assert "UNDECIDED" in str(seen)
 
 
+def test_gradients_that_are_handed_back(script):
+    """`torch.autograd.grad` is a backward pass too, and gives what it gives untraced."""
+    module = script(MASK)
+    model = module.Reader()
+    batch, target = module.data(0)
+
+    def run():
+        torch.manual_seed(1)
+        return torch.autograd.grad(nn.functional.cross_entropy(model(batch), target), list(model.parameters()))
+
+    with trace(model) as seen:
+        found = run()
+
+    assert seen.cause.kind == "call.gain_is_about_one"
+    assert all(torch.equal(one, other) for one, other in zip(found, run(), strict=True))
+
+
+def test_trouble_of_its_own_leaves_training_alone(script, monkeypatch):
+    """What a trace stumbles over is a note, and the gradients are there."""
+    module = script(MASK)
+    model = module.Reader()
+    batch, target = module.data(0)
+    monkeypatch.setattr("sdtps_ref.properties.tracing.tracer.tell", lambda *a, **k: 1 / 0)
+
+    with trace(model) as seen:
+        nn.functional.cross_entropy(model(batch), target).backward()
+
+    assert "ZeroDivisionError" in str(seen)
+    assert all(p.grad is not None for p in model.parameters())
+    assert not any(p._backward_hooks for p in model.parameters())
+
+
 def test_nested_traces_are_refused(script):
     """Of one thread: an error, after which the outer trace is right."""
     module = script(MASK)

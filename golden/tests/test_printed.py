@@ -496,7 +496,7 @@ def test_bad_requests() -> None:
         re.sub(r"(stage: [\w.]+, [\w.]+).*", r"\1, ...", messages),
         """\
 given profile='fast'; accepted: quick, ci, deep
-given list, of which nothing can be measured: it has none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, model
+given list, of which nothing can be measured: it has none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, branches, model
 given law 'decision.is_nice'; accepted: a law's id, as `sdtps laws` lists them, or a stage: shape, gradient, ...""",
     )
 
@@ -535,6 +535,6 @@ there is no file FOLDER/absent.py
 FOLDER/printed_broken.py is not Python: invalid syntax at line 1
 FOLDER/printed_quits.py raised SystemExit when imported: bye
 FOLDER/printed_mine.py has no attribute 'Yours'; it offers Nothing, Picky
-FOLDER/printed_mine.py:Nothing is Nothing with none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, model, a torch module's class, or a function that returns (module, args)
+FOLDER/printed_mine.py:Nothing is Nothing with none of the contract's methods; accepted: an object with one or more of selector, aggregator, pipeline, multimodal, branches, model, a torch module's class, or a function that returns (module, args)
 FOLDER/printed_mine.py:Picky() raised TypeError: Picky.__init__() missing 1 required positional argument: 'config'; accepted: no arguments""",
     )

@@ -42,18 +42,19 @@ class Model(nn.Module):
 
 
 def measure(batch: int, tokens: int, width: int, pairs: int = PAIRS) -> dict[str, float]:
-    """Medians in seconds: a step alone, one under `every` that is not sampled, one that is, and one in `trace`."""
+    """Medians in seconds of the CPU, which who else works on it changes little: a step alone, one under `every` that is not sampled, one that is, and one in `trace`."""
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = Model(tokens, width)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     inputs, labels = torch.randn(batch, tokens, width), torch.randint(CLASSES, (batch,))
 
     def step() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(inputs), labels).backward()
         optimizer.step()
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     step()
     times: dict[str, list[float]] = {"alone": [], "not sampled": [], "sampled": [], "traced": []}
@@ -64,10 +65,10 @@ def measure(batch: int, tokens: int, width: int, pairs: int = PAIRS) -> dict[str
             times["sampled"].append(step())
             assert rows
             times["not sampled"].append(step())
-        start = time.perf_counter()
+        start = time.process_time()
         with trace(model):
             step()
-        times["traced"].append(time.perf_counter() - start)
+        times["traced"].append(time.process_time() - start)
     return {name: statistics.median(each) for name, each in times.items()}
 
 
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"torch {torch.__version__}; medians of {given.pairs}.",
         "In a checkout, `python -m sdtps_ref.benchmarks.maintenance.tracing_cost --write FILE` writes this page.",
         "",
-        "| step | seconds | times a step alone |",
+        "| step | seconds of the CPU | times a step alone |",
         "|---|---|---|",
         *(f"| {name} | {seconds:.3f} | {seconds / found['alone']:.2f} |" for name, seconds in found.items()),
     ]

@@ -96,7 +96,7 @@ def _expect_selection(probe: Probe, selection, suffix: str) -> None:  # type: ig
     seen = selection.selected_tokens
     expect_shape(probe, "selected_tokens", seen, tuple(gathered.shape))
     if selection.keep_indices is None:  # any order is right: both in one order
-        direction = values.draw("normal", (1, 1, case.dim), 0).to(gathered.device)
+        direction = probe.random(probe.tokens[:1, :1], "direction")
         seen, gathered = (_in_order(part.detach(), direction) for part in (seen, gathered))
     expect_equal(probe, "selected_tokens", "bkc", seen, gathered, because="as tokens at the kept positions has it")
     if selection.selected_decision is not None:

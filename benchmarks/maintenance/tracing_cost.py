@@ -42,7 +42,10 @@ class Model(nn.Module):
 
 
 def measure(batch: int, tokens: int, width: int, pairs: int = PAIRS) -> dict[str, float]:
-    """Medians in seconds of the CPU, which who else works on it changes little: a step alone, one under `every` that is not sampled, one that is, and one in `trace`."""
+    """Medians in seconds of the CPU, which who else works on it changes little.
+
+    Of a step alone, one under `every` that is not sampled, one that is, and one in `trace`.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = Model(tokens, width)

@@ -44,6 +44,7 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     "pipeline": ("selector", "aggregator", "pipeline"),
     "selection": ("selector|call",),
 }
+CORE_LAWS = frozenset(law for laws in CORE.values() for law in laws)
 JUDGED = ("passed", "xfailed")
 NOT_RUN = "not run: "  # how the reason of a law begins that the run had no time for, or no hope
 

@@ -30,6 +30,7 @@ from sdtps_ref.properties.engine.causes.examination import (
 )
 from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.kit.global_state import preserve_settings
+from sdtps_ref.properties.kit.probe import first_line
 
 Examination = Callable[[Bench], dict[str, Any]]
 
@@ -85,9 +86,11 @@ def _examined(examination: Examination, bench: Bench) -> dict[str, Any]:
     try:
         with _quiet(), preserve_settings(name, set()):
             return {reading: _plain(value) for reading, value in examination(bench).items()}
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # hypothesis's own signals, which a subject may raise, are no Exceptions
         original = getattr(error, "original", error)
-        return {f"raised.{name}": f"{type(original).__name__}: {original}".splitlines()[0][:200]}
+        return {f"raised.{name}": f"{type(original).__name__}: {first_line(original)}"[:200]}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from sdtps_ref.properties.kit.later_calls import copied, floating
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import _is_filled, modules_in
-from sdtps_ref.properties.laws.later_calls import METHODS, subjects
+from sdtps_ref.properties.laws.later_calls import FEW, METHODS, subjects
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
 
 EVAL = Domain(fixed=(Case(3, 11, 4, 16, 2, dtype="float64", training=False),))
@@ -106,7 +106,7 @@ def what_is_passed_in(probe: Probe) -> None:
             )
 
 
-@law(needs="|".join(METHODS), domain=BOTH)
+@law(needs="|".join(FEW), domain=BOTH)
 def results_are_the_callers(probe: Probe) -> None:
     """What a call returned stays as it is in later calls, and writing into it changes no later result, no weight and
     no input.
@@ -118,7 +118,7 @@ def results_are_the_callers(probe: Probe) -> None:
     Remedy: return new tensors; `clone()` what is kept.
     """
     _carry(probe)
-    for subject in subjects(probe):
+    for subject in subjects(probe, FEW):
         for way in ("with gradients", "without gradients", "in inference mode"):
             found = probe.through(
                 belongings.results_that_change,

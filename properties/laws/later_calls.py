@@ -26,6 +26,8 @@ BOTH = Domain(
 )
 TRAINING = Domain(fixed=BOTH.fixed[:1])
 METHODS = ("selector", "aggregator", "pipeline", "branches", "multimodal", "model")
+# Modalities are made of selectors and aggregators, as the model is: what takes a copy of everything leaves them out.
+FEW = ("selector", "aggregator", "pipeline", "branches", "model")
 DISTURBANCES = (
     "a call with other values and its backward pass",
     "a call in inference mode",
@@ -211,7 +213,7 @@ def _equal(seen: dict[str, Tensor], owed: dict[str, Tensor]) -> bool:
     return all(name in seen and torch.equal(seen[name], part) for name, part in owed.items())
 
 
-@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=TRAINING)
+@law(needs="|".join(FEW), depends="runtime.respects_the_generator", domain=TRAINING)
 def copies_answer_alike(probe: Probe) -> None:
     """copy.deepcopy(f), pickle, torch.save and load, and a fresh one that loads the state_dict answer as f does; f
     goes on as before, whatever becomes of the copy.
@@ -222,7 +224,7 @@ def copies_answer_alike(probe: Probe) -> None:
     no buffer, a weight is held where `state_dict` does not see it, or a closure keeps the first one's tensors.
     Remedy: leave copying to torch; register buffers; hold weights as parameters.
     """
-    for subject in subjects(probe):
+    for subject in subjects(probe, FEW):
         found = first_answer(probe, subject)
         if found is None:
             continue
@@ -245,7 +247,7 @@ def copies_answer_alike(probe: Probe) -> None:
         expect_answer(probe, subject, seen, owed, "that loaded a state_dict", why)
 
 
-@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=BOTH)
+@law(needs="|".join(FEW), depends="runtime.respects_the_generator", domain=BOTH)
 def weights_may_change(probe: Probe) -> None:
     """After its weights were changed, in place, as by an optimizer, or as new data, f answers as a fresh one with
     those weights.
@@ -255,7 +257,7 @@ def weights_may_change(probe: Probe) -> None:
     Breaks when: something computed from a weight is cached, in `__init__`, by the first call, or by eval().
     Remedy: compute it in every call, or drop it in every call in train mode and in `load_state_dict`.
     """
-    for subject in subjects(probe):
+    for subject in subjects(probe, FEW):
         if first_answer(probe, subject) is None:
             continue
         for kind in CHANGES[probe.case.training]:
@@ -288,7 +290,7 @@ def memory_may_be_used_again(probe: Probe) -> None:
         expect_answer(probe, subject, seen, found[1], "in memory that held other values", why)
 
 
-@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=TRAINING)
+@law(needs="|".join(FEW), depends="runtime.respects_the_generator", domain=TRAINING)
 def backward_passes_may_wait(probe: Probe) -> None:
     """The gradient of a call is its own, though newer calls came before its backward pass, or a newer one's backward
     pass.
@@ -299,7 +301,7 @@ def backward_passes_may_wait(probe: Probe) -> None:
     written to by the next call.
     Remedy: save what the backward pass needs with the call, by `ctx.save_for_backward` or as an argument.
     """
-    for subject in subjects(probe):
+    for subject in subjects(probe, FEW):
         found = first_answer(probe, subject)
         if found is None:
             continue
@@ -311,7 +313,7 @@ def backward_passes_may_wait(probe: Probe) -> None:
             expect_answer(probe, subject, seen, found[1], "with newer calls before its backward pass", why)
 
 
-@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=TRAINING)
+@law(needs="|".join(FEW), depends="runtime.respects_the_generator", domain=TRAINING)
 def gradients_add_up(probe: Probe) -> None:
     """Two calls and two backward passes leave in `.grad` twice what one leaves, for every input and parameter.
 
@@ -319,7 +321,7 @@ def gradients_add_up(probe: Probe) -> None:
     Breaks when: a hook or an autograd.Function writes `.grad` itself, clears it, or counts calls.
     Remedy: return gradients; let autograd add them.
     """
-    for subject in subjects(probe):
+    for subject in subjects(probe, FEW):
         found = first_answer(probe, subject)
         if found is None:
             continue

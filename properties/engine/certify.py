@@ -90,7 +90,7 @@ def certificate_of(
     so_far: results it has. budget: how long it may take, no end where None. Closes the runners.
     """
     started = time.perf_counter()
-    selected = {law.id: law for law in settings.selected().values() if speaks_of(law, runners[0].about.methods)}
+    selected = {law.id: law for law in settings.selected().values() if law.speaks_of(runners[0].about.methods)}
     results = dict(so_far or {})
     budget = budget or Budget()
 
@@ -123,11 +123,6 @@ def _examined(results: Mapping[str, LawResult], runner: Runner, budget: Budget) 
     """What a short look at the implementation reads, where something failed and nothing speaks against another look."""
     failing = tuple(failing_of(results.values()))
     return runner.examined(failing) if failing and not budget.strikes and not runner.meddling else {}
-
-
-def speaks_of(law: Law, methods: Sequence[str]) -> bool:
-    """Whether the law is about implementations of this kind: those of a call are not about a contract by hand."""
-    return law.needs != (CALL,) or CALL in methods
 
 
 def excused(

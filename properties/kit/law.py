@@ -14,6 +14,7 @@ from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Literal
 
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.kit.cost import CostClass
 from sdtps_ref.properties.kit.domain import Domain
 
@@ -49,6 +50,10 @@ class Law:
     def claim(self) -> str:
         """The first line of the docstring."""
         return self.sections["Claim"].splitlines()[0]
+
+    def speaks_of(self, methods: Iterable[str]) -> bool:
+        """Whether it is about implementations of this kind: laws of a call are not about a contract by hand."""
+        return self.needs != (CALL,) or CALL in methods
 
     def missing(self, methods: Iterable[str]) -> str | None:
         """The first thing this law needs that `methods` lack, in words."""

@@ -5,6 +5,7 @@ import random
 import resource
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ def inputs(draw: st.DrawFn, content: Any) -> bytes:
         return json.dumps(draw(ANY_JSON)).encode("utf-8", "surrogatepass")
     if kind == "values" and not isinstance(content, str):
         chance = draw(st.randoms(use_true_random=False))
-        other = changed(content, chance, draw(HOSTILE | PLAIN), draw(st.integers(1, 3)))
+        # Copies: what is shared between inputs would be changed for the next one too.
+        other = changed(deepcopy(content), chance, deepcopy(draw(HOSTILE | PLAIN)), draw(st.integers(1, 3)))
         return text_of(other).encode("utf-8", "surrogatepass")
     spot, piece = (
         draw(st.integers(0, len(right))),

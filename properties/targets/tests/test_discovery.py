@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sdtps_ref.properties.targets.target import TargetError, describe, load, loader, resolve
+from sdtps_ref.properties.targets.target import TargetError, describe, load, loader, resolve, source_of
 
 ADAPTER = "class Mine:\n    name = 'theirs'\n    def selector(self, **sizes): ...\n"
 PUBLISHED = """
@@ -48,7 +48,8 @@ def test_an_installed_implementation_is_found_by_its_name(installed: Path) -> No
 
     assert found.implementation.name == "theirs"
     assert found.found == ("theirs is offered by the installed their-package as their_package.sdtps_adapter:Mine",)
-    assert describe(found.implementation, "theirs")["sha256"] is not None
+    assert describe(found.implementation, "theirs")["target"] == "theirs"
+    assert str(source_of(found.implementation)).endswith("sdtps_adapter.py")
     assert "from their_package.sdtps_adapter import Mine" in loader("theirs")
 
 

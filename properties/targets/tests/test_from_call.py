@@ -53,6 +53,7 @@ def test_a_class_is_found_with_its_lines(written: Path) -> None:
     assert found.found == (
         "Pick() called with tokens [3, 16, 32]",
         f"chooses tokens: score {written.name}:10, ranking {written.name}:12, D {written.name}:14",
+        "form: tokens times D",
     )
 
 

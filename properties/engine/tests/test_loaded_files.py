@@ -101,7 +101,8 @@ def test_shards_of_different_files_are_not_joined() -> None:
 def test_what_is_installed_is_not_the_users() -> None:
     """Neither the standard library nor a package in site-packages nor this project is listed."""
     files = LoadedFiles()
-    files.before = set()
+    # Under pytest the rooms that tests lie in are packages too, by names that nobody else imports them by.
+    files.before = {name for name in sys.modules if name.partition(".")[0] in ("properties", "golden", "benchmarks")}
 
     assert not [name for name in files.files() if "site-packages" in name or name.endswith("json/__init__.py")]
     assert not [name for name in files.files() if "/certificates/" in name and "tests" not in name]

@@ -5,7 +5,7 @@ from sdtps_ref.properties.engine.reproduce import run_here, shows
 from sdtps_ref.properties.engine.runner import calm_torch
 from sdtps_ref.properties.kit.global_state import preserve_functions, preserve_settings
 from sdtps_ref.properties.kit.law import all_laws
-from sdtps_ref.properties.kit.rendering import NEVER_RIGHT, NOT_REPRODUCED
+from sdtps_ref.properties.kit.rendering import NEVER_RIGHT, NOT_REPRODUCED, REPRODUCED
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain
 
 
@@ -31,6 +31,8 @@ def script_complaints(faults: dict[str, Certificate]) -> list[str]:
 def _is_silent(failure: Failure, right: Plain) -> bool:
     """Whether the script says of right code that it is right, or that code refused what had to be refused."""
     said, raised = _run(failure, right)
+    if raised in ("KeyError", "AttributeError") and raised != failure.raised:
+        return NOT_REPRODUCED not in said and REPRODUCED not in said  # right code lacks the part that the fault has
     if failure.raised:
         return raised != failure.raised  # it may well refuse, as it should, in other words
     if NEVER_RIGHT in failure.script:

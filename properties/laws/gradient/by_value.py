@@ -26,7 +26,7 @@ SMALL = Domain(
 )
 # Of the gradient's length; what is missing or scaled is off by 1e-2 and more.
 RIGHT = 1e-3
-NOTHING = 1e-5  # an epsilon of 1e-6 in a softmax leaves less
+NOTHING = 1e-5  # of the largest token: an epsilon of 1e-6 in a softmax leaves less
 
 
 @law(needs="aggregator|pipeline|branches", depends="gradient.is_finite", domain=SMALL)
@@ -75,14 +75,15 @@ def expect_derivatives(
     probe.script.carry(differences.tensors_of, differences.along, differences.difference, differences.derivatives)
     doing = f"{what}, one difference after another"
     found = probe.through(way, built, arguments, named, leaves, probe.case.seed, name="found", doing=doing)
+    least = NOTHING * probe.tokens.detach().abs().amax().clamp(min=1.0)
     for name, reading in found.items():
         slope, difference, size = reading.tolist()
-        if abs(slope - difference) <= RIGHT * size + NOTHING:
+        if abs(slope - difference) <= RIGHT * size + float(least):
             continue
         why = "no gradient gets there" if slope == 0 else "a part of it is missing, or scaled"
         raise Violation(
             f"gradient of the {what} to {name}, along a random direction, = {slope:.6g}, but should be "
             f"{difference:.6g}, "
             f"as the outputs change when {name} is moved a little: {why}",
-            check=(reading[0] - reading[1]).abs() <= RIGHT * reading[2] + NOTHING,
+            check=(reading[0] - reading[1]).abs() <= RIGHT * reading[2] + least,
         )

@@ -81,14 +81,15 @@ def _expect_aligned(probe: Probe, what: str, name: str, seen: Tensor, owed: Tens
     if due <= SMALL or not (by_value or size == 0):
         return  # a bias that only shifts a softmax has a gradient of rounding
     cosine = float(one @ other) / max(size * due, 1e-300)
-    wide = len(other) > 1
-    if size == 0 or (wide and cosine < ALIGNED) or cosine < 0 or not 1 / FACTOR < size / due < FACTOR:
+    least = ALIGNED if len(other) > 1 else 0.0
+    if size == 0 or cosine < least or not 1 / FACTOR < size / due < FACTOR:
         raise Violation(
             f"{name} of the {what} under autocast has norm {size:.4g} and the cosine {cosine:.4g} with the one "
             "without, but "
             f"should have norm {due:.4g} and a cosine of 1",
-            check=((one * other).sum() >= ALIGNED * one.norm() * other.norm() / 2)
-            & (one.norm() * FACTOR > other.norm()),
+            check=((one * other).sum() >= least * one.norm() * other.norm())
+            & (one.norm() * FACTOR > other.norm())
+            & (other.norm() * FACTOR > one.norm()),
         )
 
 

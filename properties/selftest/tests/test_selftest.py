@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sdtps_ref.properties.certificates.certificate import Certificate
+from sdtps_ref.properties.contract import METHODS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
 from sdtps_ref.properties.selftest.script_check import script_complaints
@@ -91,5 +92,6 @@ def test_complaints_are_made(matrix: tuple[dict[str, Certificate], dict[str, Cer
 def test_faults_differ_from_plain_in_one_step() -> None:
     """A fault is a small change: it overrides few steps of the plain implementation."""
     for name, planted in FAULTS.items():
-        steps = [step for step in vars(planted) if callable(vars(planted)[step]) and hasattr(Plain, step)]
-        assert len(steps) <= 2, name
+        steps = {step for step in vars(planted) if callable(vars(planted)[step]) and hasattr(Plain, step)}
+        factories = steps & set(METHODS)  # several of them may have to hand over one and the same change
+        assert len(steps - factories) + bool(factories) <= 2, name

@@ -8,6 +8,8 @@ from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.kit.rendering import NEVER_RIGHT, NOT_REPRODUCED, REPRODUCED
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain
 
+LACKS = ("KeyError", "AttributeError", "IndexError")  # a buffer, a parameter or an output that only the fault has
+
 
 def script_complaints(faults: dict[str, Certificate]) -> list[str]:
     """What is wrong with the scripts of the laws that faults name. They run in this process, milliseconds each."""
@@ -31,7 +33,7 @@ def script_complaints(faults: dict[str, Certificate]) -> list[str]:
 def _is_silent(failure: Failure, right: Plain) -> bool:
     """Whether the script says of right code that it is right, or that code refused what had to be refused."""
     said, raised = _run(failure, right)
-    if raised in ("KeyError", "AttributeError") and raised != failure.raised:
+    if raised in LACKS and raised != failure.raised:
         return NOT_REPRODUCED not in said and REPRODUCED not in said  # right code lacks the part that the fault has
     if failure.raised:
         return raised != failure.raised  # it may well refuse, as it should, in other words

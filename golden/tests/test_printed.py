@@ -514,7 +514,7 @@ def test_bad_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, source in TARGETS.items():
         (tmp_path / f"{name}.py").write_text(source)
     targets = [
-        "mine",
+        "nobodys",
         "no_such_package:Mine",
         f"{tmp_path}/absent.py:Mine",
         f"{tmp_path}/printed_broken.py:Mine",
@@ -529,7 +529,7 @@ def test_bad_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_expected_inline(
         messages.replace(str(tmp_path), "FOLDER"),
         """\
-given target 'mine', which is neither a module nor an entry point of group sdtps.implementations (none is installed); accepted: package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one
+given target 'nobodys', which is neither a module nor an entry point of group sdtps.implementations (none is installed); accepted: package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one
 no_such_package could not be imported: No module named 'no_such_package'; accepted: package.module:attribute or path/to/file.py:attribute, the attribute left out where the classes have a published signature; or the name under which an installed package offers one
 there is no file FOLDER/absent.py
 FOLDER/printed_broken.py is not Python: invalid syntax at line 1

@@ -11,33 +11,19 @@ from sdtps_ref.properties.watching.sites import Site
 JUMP = 1e3  # between a call's result and what it was made of, a gradient that grows by more enters there
 
 
-class Sizes:
-    """Norms of the loss's gradient, each computed once."""
-
-    def __init__(self, reading: Reading):
-        self.reading = reading
-        self._found: dict[int, float] = {}
-
-    def of(self, tensor: Tensor) -> float:
-        """The norm of d loss / d tensor."""
-        if id(tensor) not in self._found:
-            slope = self.reading.gradient(tensor)
-            self._found[id(tensor)] = 0.0 if slope is None else float(slope.detach().double().norm())
-        return self._found[id(tensor)]
-
-
 def _growth(reading: Reading, calls: list[Call], first: int) -> tuple[Call, float] | None:
     """The call of these at which the gradient grows the most; first: what counts depends on this call."""
-    sizes = Sizes(reading)
-    most: tuple[Call, float] | None = None
+    rungs = []
     for call in calls:
         results = [t for t in call.tensors if t.requires_grad]
         given = [t for t in call.read if t.requires_grad and _on_the_way(reading, t, first)]
-        made = max(map(sizes.of, results), default=0.0)
-        if not given or made == 0:
-            continue
-        ratio = max(map(sizes.of, given)) / made
-        if most is None or ratio > most[1]:
+        if given and results:
+            rungs.append((call, results, given))
+    most: tuple[Call, float] | None = None
+    for call, results, given in rungs:
+        made = max(map(reading.size, results))
+        ratio = max(map(reading.size, given)) / made if made else 0.0
+        if made and (most is None or ratio > most[1]):
             most = (call, ratio)
     return most if most is not None and most[1] >= JUMP else None
 

@@ -33,7 +33,7 @@ def moved_elsewhere(reading: Reading, site: Site) -> bool:
     upstream = reading.upstream(site.score_call, site.score)
     learned = [tensor for tensor in upstream if isinstance(tensor, nn.Parameter)]
     if not site.score.requires_grad:
-        slopes = [reading.gradient(tensor) for tensor in learned or upstream]
+        slopes = reading.gradients(learned or upstream)
     else:
         try:
             loss = reading.loss(reading.again({site.score_call.number: lambda result: _cut(result, site.score)}))

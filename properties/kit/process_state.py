@@ -174,8 +174,16 @@ def start_elsewhere(otherwise: bool) -> None:
     random.seed(20111)
     warnings.resetwarnings()
     warnings.filterwarnings("ignore", message="(?s).*")
-    turned = ("the number of threads", "the precision of matrix products", "torch.set_warn_always", "autocast's cache")
-    turned += ("flash attention", "memory-efficient attention", "deterministic algorithms", "anomaly detection")
+    turned = {
+        "the number of threads",
+        "the precision of matrix products",
+        "torch.set_warn_always",
+        "autocast's cache",
+        "flash attention",
+        "memory-efficient attention",
+        "deterministic algorithms",
+        "anomaly detection",
+    }
     for name, (value, put) in switches().items() if otherwise else ():
         if name in turned:
             put("medium" if isinstance(value, str) else value + 1 if type(value) is int else not value)
@@ -209,7 +217,9 @@ def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way:
         found += [f"{name}: {was} before, {after[name]} after" for name, was in flags.items() if after[name] != was]
         found += [name for name, was in around.items() if surroundings()[name] != was]
         found += [name for name, was in drawn.items() if generators()[name] != was]
-        found += [f"{name}: {was} before, {later.get(name)} after" for name, was in own.items() if later.get(name) != was]
+        found += [
+            f"{name}: {was} before, {later.get(name)} after" for name, was in own.items() if later.get(name) != was
+        ]
     return found
 
 

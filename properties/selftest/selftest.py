@@ -13,8 +13,8 @@ from rich.table import Table
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import Profile
-from sdtps_ref.properties.kit.cost import ALL_BUDGETS
 from sdtps_ref.properties.kit import process_state
+from sdtps_ref.properties.kit.cost import ALL_BUDGETS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reference import Reference
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, VARIANTS, Plain, plant_all

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from sdtps_ref.properties.watching.reading import Reading
@@ -48,3 +50,20 @@ def jump_below(reading: Reading, site: Site) -> tuple[Call, float] | None:
         return None
     numbers = [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
     return _growth(reading, [reading.watched.calls[n] for n in numbers], -1)
+
+
+def first_not_finite(reading: Reading) -> Call | None:
+    """The call at which the gradient stops being finite: that of all its results is, that of something it read is not,
+    though nothing else that read it has such a one."""
+    spoilt = {
+        id(t)
+        for call in reading.watched.calls
+        if not all(math.isfinite(reading.size(made)) for made in call.tensors if made.requires_grad)
+        for t in call.read
+    }
+    for call in reversed(reading.watched.calls):
+        if not any(reading.size(t) for t in call.tensors if t.requires_grad):
+            continue
+        if any(t.requires_grad and id(t) not in spoilt and not math.isfinite(reading.size(t)) for t in call.read):
+            return call
+    return None

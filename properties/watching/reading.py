@@ -98,9 +98,7 @@ class Reading:
         def measure(key: int, slope: Tensor) -> None:
             found[key] = float(torch.linalg.vector_norm(slope.detach(), dtype=torch.float64))
 
-        hooks = [
-            tensor.register_hook(partial(measure, key)) for key, tensor in wanted.items() if not tensor.is_leaf
-        ]
+        hooks = [tensor.register_hook(partial(measure, key)) for key, tensor in wanted.items() if not tensor.is_leaf]
         try:
             slopes = self.gradients(leaves)
         finally:

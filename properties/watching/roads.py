@@ -57,6 +57,17 @@ def has_own_backward(reading: Reading, site: Site) -> bool:
     return False
 
 
+def handed_on(reading: Reading, site: Site) -> Tensor | None:
+    """What a choice with a backward pass of its own was made by, as the tensor that gets its gradient."""
+    for n in [site.choice.number, *reading.graph.ancestors(site.choice.number)]:
+        call = reading.watched.calls[n]
+        for tensor in (*call.tensors, *call.read):
+            trainable = tensor.requires_grad and tensor.dim() > 1 and not isinstance(tensor, nn.Parameter)
+            if trainable and moved(reading, tensor):
+                return tensor
+    return None
+
+
 def _cut(result: Tensor, score: Tensor) -> Tensor:
     return result.detach() if isinstance(result, Tensor) and result.shape == score.shape else result
 

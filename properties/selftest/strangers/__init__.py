@@ -294,4 +294,13 @@ WRONG = (
         "samples_are_independent",
         ("index = merit.topk(keep, dim=1).indices", "keep = int(lengths.max()) // 2"),
     ),
+    Stranger(
+        "averaged_batch",
+        "A perturbed ranking whose own backward pass averages over the batch as well.",
+        "own_backward_stays_in_its_sample",
+        (
+            "best = (merit.unsqueeze(0) + sigma * noise).topk(keep, dim=-1).indices",
+            "return tokens * PerturbedBest.apply(merit, self.keep, noise, self.sigma).unsqueeze(-1)",
+        ),
+    ),
 )

@@ -12,21 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.watching.sizes import CLASSES, IMAGE, SWITCH, TOKENS, WIDTH
-
-BATCH, WORDS = 3, 12
-MANY = 40  # tokens, where a module keeps as many as there are of few
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes that arguments share: batch B, tokens N, channels C, words of a text L, image edge."""
-
-    batch: int = BATCH
-    tokens: int = TOKENS
-    width: int = WIDTH
-    words: int = WORDS
-    image: int = IMAGE
+from sdtps_ref.properties.watching.fitting import Sizes, fitted, sizes_of
+from sdtps_ref.properties.watching.sizes import CLASSES, SWITCH
 
 
 def _normal(*shape: int) -> Callable[[int], Tensor]:
@@ -45,10 +32,10 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "attention map": lambda s: lambda seed: draw("normal", (s.batch, 4, s.tokens, s.tokens), seed).softmax(-1).float(),
     "square": lambda s: lambda seed: draw("normal", (s.batch, s.tokens, s.tokens), seed).softmax(-1).float(),
     "channels first": lambda s: _normal(s.batch, s.width, s.tokens),
-    "image": lambda s: _normal(s.batch, 3, s.image, s.image),
-    "map": lambda s: _normal(s.batch, s.width, 4, s.tokens // 4),
-    "map, channels last": lambda s: _normal(s.batch, 4, s.tokens // 4, s.width),
-    "video": lambda s: _normal(s.batch, 4, 3, s.image, s.image),
+    "image": lambda s: _normal(s.batch, s.colours, *s.picture),
+    "map": lambda s: _normal(s.batch, s.width, *s.grid),
+    "map, channels last": lambda s: _normal(s.batch, *s.grid, s.width),
+    "video": lambda s: _normal(s.batch, 4, s.colours, *s.picture),
     "all kept": lambda s: lambda seed: torch.ones(s.batch, s.tokens),
     "all kept in a column": lambda s: lambda seed: torch.ones(s.batch, s.tokens, 1),
     "mask": lambda s: lambda seed: torch.ones(s.batch, s.tokens, dtype=torch.bool),
@@ -66,6 +53,9 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "list of tokens": lambda s: lambda seed: [
         draw("normal", (s.batch, s.tokens, s.width), seed + i).float() for i in range(2)
     ],
+    "attention maps": lambda s: lambda seed: [
+        draw("normal", (s.batch, 4, s.tokens, s.tokens), seed + i).softmax(-1).float() for i in range(2)
+    ],
 }  # fmt: skip
 
 BY_NAME: list[tuple[str, tuple[str, ...]]] = [
@@ -79,8 +69,8 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*(video|clip|clips)", ("video", "tokens")),
     (r".*(policy|decision|keep_mask|token_mask|keep_policy)", ("all kept", "all kept in a column", "mask")),
     (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
-    (r".*(attn|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
-     ("scores", "attention", "scores in a column", "attention map", "square", "tokens")),
+    (r".*(attn|atten|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
+     ("scores", "attention", "scores in a column", "attention map", "square", "attention maps", "tokens")),
     (r".*(global|cls|pooled|sentence|sent|centre|center|guide|guidance|context_vec|summary).*",
      ("vector", "vector in a row", "tokens", "words")),
     (r".*(query|queries|hint|question|prompt|condition|cond|ctx|context|memory).*",
@@ -89,7 +79,7 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
      ("words", "vector", "tokens", "word ids", "vector in a row")),
     (r"(batch|inputs|modalities|streams|feats_dict|data)", ("tokens", "modalities", "list of tokens", "image")),
     (r".*", ("tokens", "image", "vector", "scores", "map", "map, channels last", "channels first", "modalities",
-             "list of tokens", "video", "one sample", "square", "word ids", "number")),
+             "list of tokens", "video", "attention map", "attention maps", "one sample", "square", "word ids", "number")),
 ]  # fmt: skip
 
 
@@ -105,6 +95,10 @@ class Plan:
         """The arguments, their values from the seed."""
         made = {name: KINDS[kind](self.sizes)(seed + 17 * i) for i, (name, kind) in enumerate(self.kinds.items())}
         return [made.pop(name) for name in self.positional], made
+
+    def refitted(self, message: str) -> list[Plan]:
+        """The same kinds in other sizes, by what was said of shapes that do not fit."""
+        return [replace(self, sizes=sizes) for sizes in fitted(self.sizes, message)]
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {described(KINDS[kind](self.sizes)(0))}" for name, kind in self.kinds.items())
@@ -130,10 +124,10 @@ def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
     optional = [p for p in parameters if p.default is not p.empty]
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
-    for sizes in _sizes(module):
+    for sizes in sizes_of(module):
         for plan in _combined(required, sizes):
             yield replace(plan, kinds=plan.kinds | switches)
-    for sizes in _sizes(module)[:2]:
+    for sizes in sizes_of(module)[:2]:
         for more in ([p] for p in helpful):
             yield from _combined(required + more, sizes)
         if len(helpful) > 1:
@@ -175,38 +169,3 @@ def _products(lengths: list[int], limit: int = 400) -> list[tuple[int, ...]]:
     for length in lengths:
         ranks = sorted(((*rank, i) for rank in ranks for i in range(length)), key=sum)[:limit]
     return ranks
-
-
-def _sizes(module: nn.Module | None) -> list[Sizes]:
-    """The sizes to try: those that were built with, then those that the module's own layers ask for."""
-    if module is None:
-        return [Sizes(), Sizes(tokens=MANY, words=MANY)]
-    widths: list[int] = []
-    tokens: list[int] = [TOKENS]
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            widths.append(part.in_features)
-        elif isinstance(part, nn.LayerNorm):
-            widths.append(int(part.normalized_shape[-1]))
-        elif isinstance(part, nn.MultiheadAttention):
-            widths.append(part.embed_dim)
-    for _, parameter in module.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            continue
-        if parameter.dim() == 3 and parameter.shape[0] == 1 and parameter.shape[1] > 2:
-            tokens += [parameter.shape[1], parameter.shape[1] - 1]
-        if parameter.dim() == 2:
-            widths.append(parameter.shape[0])
-    images = [IMAGE]
-    for part in module.modules():
-        size = getattr(part, "img_size", None)
-        size = size[0] if isinstance(size, (tuple, list)) and size else size
-        if isinstance(size, int) and size not in images:
-            images.insert(0, size)
-    widths = list(
-        dict.fromkeys([*([WIDTH] if WIDTH in widths or not widths else []), *[w for w in widths if w > 1], WIDTH])
-    )
-    tokens = list(dict.fromkeys([*tokens[:3], MANY]))
-    return [
-        Sizes(tokens=n, width=c, words=WORDS if n < MANY else n, image=images[0]) for n in tokens for c in widths[:4]
-    ]

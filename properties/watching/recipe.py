@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.watching.sizes import Settings
+from sdtps_ref.properties.watching.settings import Settings
 
 SHOWS = '''
 module, arguments, named = example()

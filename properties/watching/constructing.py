@@ -1,0 +1,230 @@
+"""Ways to build a class that nobody described: values by the names of its arguments, mended by what it raises."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import linecache
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from sdtps_ref.properties.watching.choices import compared_words
+from sdtps_ref.properties.watching.settings import Settings
+from sdtps_ref.properties.watching.sizes import (
+    CONFIG,
+    DEPTH,
+    HEADS,
+    IMAGE,
+    PATCH,
+    SLOTS,
+    SWITCH,
+    WIDTH,
+    smaller,
+    switched_on,
+    value_for,
+)
+
+LONGEST = 160  # characters of what a class raised that are repeated
+MENDED = 6  # times that one way to build is mended by what it raised
+# Small sizes or its own; switches that are off turned on or not; what keeps every token given a value or not.
+WAYS = [
+    (small, switches, on)
+    for small, switches in ((True, True), (True, False), (False, True), (False, False))
+    for on in (False, True)
+]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One way to build a candidate.
+
+    made: what came of it, None where it failed, and why. arguments: it was built with, None for a function. switched:
+    those that are False by default and were turned on; enabled: those whose default keeps every token.
+    """
+
+    name: str
+    made: Any = None
+    why: str = ""
+    arguments: dict[str, Any] | None = None
+    switched: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.arguments is None:
+            return self.name
+        given = (f"{k}=..." if isinstance(v, dict) else f"{k}={v!r}" for k, v in self.arguments.items())
+        return f"{self.name}({', '.join(given)})"
+
+
+def builds(candidate: Callable[..., Any]) -> Iterator[Build]:
+    """Ways to build it, small sizes and switches that are on first; each set of arguments once."""
+    name = candidate.__name__
+    if not isinstance(candidate, type):
+        yield Build(name, candidate)
+        return
+    seen: list[str] = []
+    spelt = _spelt(candidate)
+    for small, switches, on in WAYS:
+        given, turned, enabled, unknown = _given(candidate, spelt, small, switches, on)
+        if repr(given) in seen:
+            continue
+        seen.append(repr(given))
+        if unknown:
+            yield Build(name, why=f"nothing is known of its argument {unknown[0]}")
+        for _ in range(MENDED):
+            try:
+                with quiet():
+                    torch.manual_seed(0)
+                    built = candidate(**given)
+            except (Exception, SystemExit) as error:
+                yield Build(name, why=f"building it raised {said(error)}")
+                if not _mend(given, candidate, error):
+                    break
+            else:
+                yield Build(name, built, "", given, tuple(turned), tuple(enabled))
+                break
+
+
+def _spelt(candidate: type) -> dict[str, Any]:
+    """By name, the first word that the file compares it with."""
+    module = sys.modules.get(candidate.__module__)
+    return {name: words[0] for found in (module, candidate) for name, words in compared_words(found).items()}
+
+
+def _given(
+    candidate: type, spelt: dict[str, Any], small: bool, switches: bool, on: bool
+) -> tuple[dict[str, Any], list[str], list[str], list[str]]:
+    """Its arguments by name, the switches that are on, what is given in place of a default that keeps all, the guessed."""
+    given: dict[str, Any] = {}
+    turned, enabled, unknown = [], [], []
+    for p in inspect.signature(candidate).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        if p.default is p.empty:
+            try:
+                given[p.name] = (
+                    spelt[p.name] if _a_word(p, spelt) else value_for(p.name, p.annotation, _settings(spelt))
+                )
+            except LookupError:
+                unknown.append(p.name)
+                given[p.name] = spelt.get(p.name, SLOTS)
+        elif p.default is None and CONFIG.fullmatch(p.name.lower()):
+            given[p.name] = Settings(spelt)
+        elif p.default is False and SWITCH.fullmatch(p.name) and switches:
+            given[p.name] = True
+            turned.append(p.name)
+        elif on and switched_on(p.name, p.default) is not p.default:
+            given[p.name] = switched_on(p.name, p.default)
+            enabled.append(p.name)
+        elif small and smaller(p.name, p.default) != p.default:
+            given[p.name] = smaller(p.name, p.default)
+    if small:
+        _divided(candidate, given)
+    return given, turned, enabled, unknown
+
+
+def _a_word(parameter: inspect.Parameter, spelt: dict[str, Any]) -> bool:
+    return parameter.name in spelt and parameter.annotation in (parameter.empty, str, "str")
+
+
+def _settings(spelt: dict[str, Any]) -> Callable[[], Settings]:
+    return lambda: Settings(spelt)
+
+
+def _divided(candidate: type, given: dict[str, Any]) -> None:
+    """Where the width was made small, as many heads as divide it; where the image was, patches of which it has some."""
+    widths = [value for value in given.values() if value == WIDTH]
+    for p in inspect.signature(candidate).parameters.values():
+        if not isinstance(p.default, int) or isinstance(p.default, bool):
+            continue
+        if widths and re.fullmatch(r".*heads?", p.name) and p.default > 1 and WIDTH % p.default:
+            given[p.name] = HEADS
+        if re.fullmatch(r"patch_?size", p.name) and p.default > PATCH and _is_small_image(given):
+            given[p.name] = PATCH
+
+
+def _is_small_image(given: dict[str, Any]) -> bool:
+    return any(value == IMAGE and re.match(r"ima?ge?|resolution|input", name) for name, value in given.items())
+
+
+def _mend(given: dict[str, Any], candidate: type, error: BaseException) -> bool:
+    """Another kind of value for the argument or setting that was no good; whether one was found."""
+    message = str(error)
+    line = _line_of(error)
+    for value in given.values():
+        if isinstance(value, Settings) and value.trail:
+            owner, name = value.trail[-1]
+            value.trail.clear()
+            other = _other_kind(owner[name], name, message, line, owner.nested)
+            if other is not None:
+                owner[name] = other
+                return True
+    for name in _names_in(line, given, candidate):
+        default = inspect.signature(candidate).parameters[name].default
+        other = _other_kind(given.get(name, default), name, message, line, Settings)
+        if other is not None:
+            given[name] = other
+            return True
+    return False
+
+
+def _other_kind(value: Any, name: str, message: str, line: str, nested: Callable[[], Settings]) -> Any:
+    """A value of the kind that the message asks for, or None."""
+    if "has no attribute" in message or re.search(rf"{name}['\"]?\]?\[['\"]", line):
+        return nested() if value is None or isinstance(value, (bool, int, float)) else None
+    if re.search(r"subscriptable|has no len|not iterable|unpack", message) and isinstance(value, (bool, int, float)):
+        return (value, value) if re.search(r"size|resolution|img|image", name) else [value] * _count(name)
+    if "NoneType" in message and value is None:
+        try:
+            return value_for(name)
+        except LookupError:
+            return None
+    if "'list'" in message and isinstance(value, list) and value:
+        return value[0]
+    if isinstance(value, (int, float)) and value in (0, 1) and isinstance(switched_on(name, value), float):
+        return switched_on(name, value)  # refused as it is by default
+    return None
+
+
+def _count(name: str) -> int:
+    return 1 if re.search(r"ratio|rate|loc|keep", name) else DEPTH
+
+
+def _line_of(error: BaseException) -> str:
+    trace = error.__traceback__
+    lines = []
+    while trace is not None:
+        lines.append(linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    return "".join(lines[1:])
+
+
+def _names_in(line: str, given: dict[str, Any], candidate: type) -> list[str]:
+    """Arguments that the lines which raised have, those that were given first, the innermost line's before others."""
+    parameters = [n for n, p in inspect.signature(candidate).parameters.items() if p.kind not in (2, 4)]
+    found = [n for text in reversed(line.splitlines()) for n in parameters if re.search(rf"\b{n}\b", text)]
+    return sorted(dict.fromkeys(found), key=lambda n: n not in given)
+
+
+def said(error: BaseException) -> str:
+    """What was raised, in a line that is not too long."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"[:LONGEST]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What a stranger prints or warns of while it is tried is not shown."""
+    with contextlib.ExitStack() as silenced:
+        silenced.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        silenced.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        silenced.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        yield

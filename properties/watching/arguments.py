@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.watching.fitting import Sizes, fitted, sizes_of
 from sdtps_ref.properties.watching.sizes import CLASSES, SWITCH
+
+FIRST = 20  # calls without what is None by default, before others with it
 
 
 def _normal(*shape: int) -> Callable[[int], Tensor]:
@@ -79,7 +82,8 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
      ("words", "vector", "tokens", "word ids", "vector in a row")),
     (r"(batch|inputs|modalities|streams|feats_dict|data)", ("tokens", "modalities", "list of tokens", "image")),
     (r".*", ("tokens", "image", "vector", "scores", "map", "map, channels last", "channels first", "modalities",
-             "list of tokens", "video", "attention map", "attention maps", "one sample", "square", "word ids", "number")),
+             "list of tokens", "video", "attention map", "attention maps", "one sample", "square", "word ids",
+             "number")),
 ]  # fmt: skip
 
 
@@ -124,14 +128,33 @@ def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
     optional = [p for p in parameters if p.default is not p.empty]
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
-    for sizes in sizes_of(module):
-        for plan in _combined(required, sizes):
-            yield replace(plan, kinds=plan.kinds | switches)
-    for sizes in sizes_of(module)[:2]:
-        for more in ([p] for p in helpful):
-            yield from _combined(required + more, sizes)
-        if len(helpful) > 1:
-            yield from _combined(required + helpful, sizes)
+    usual, *others = sizes_of(module)
+    for plan in _each_once(_ordered(required, helpful, usual, others)):
+        yield replace(plan, kinds=plan.kinds | switches)
+
+
+def _ordered(
+    required: list[inspect.Parameter], helpful: list[inspect.Parameter], usual: Sizes, others: list[Sizes]
+) -> Iterator[Plan]:
+    """The likeliest few without and with what is None by default, before all others."""
+    yield from itertools.islice(_combined(required, usual), FIRST)
+    with_more = [[*required, p] for p in helpful] + ([required + helpful] if len(helpful) > 1 else [])
+    for parameters in with_more:
+        yield from itertools.islice(_combined(parameters, usual), FIRST // 2)
+    for sizes in (usual, *others):
+        yield from _combined(required, sizes)
+    for sizes in (usual, *others[:1]):
+        for parameters in with_more:
+            yield from _combined(parameters, sizes)
+
+
+def _each_once(planned: Iterator[Plan]) -> Iterator[Plan]:
+    seen = set()
+    for plan in planned:
+        key = (tuple(plan.kinds.items()), plan.sizes)
+        if key not in seen:
+            seen.add(key)
+            yield plan
 
 
 def _is_tensorlike(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from sdtps_ref.properties.watching.calling import Trial, by_default
 from sdtps_ref.properties.watching.choices import source_of
-from sdtps_ref.properties.watching.constructing import builds, quiet
+from sdtps_ref.properties.watching.constructing import NARROW, OWN, SMALL, builds, quiet
 from sdtps_ref.properties.watching.subject import Subject
 
 __all__ = ["Outcome", "find_subjects", "quiet"]
@@ -73,21 +73,33 @@ def _takes_tensors(function: Callable[..., Any]) -> bool:
 
 def _tried(candidate: Callable[..., Any], refused: dict[str, str], deadline: float) -> tuple[Subject | None, bool]:
     """The candidate as a subject, and whether it chooses tokens."""
-    fallback: Subject | None = None
-    reason = ""
-    for build in builds(candidate):
-        if time.monotonic() > deadline:
-            break
-        if build.made is None:
-            reason = reason or build.why
-            continue
-        trial = Trial(candidate, build, deadline)
+    trials: list[Trial] = []
+    reasons: list[str] = []
+    for trial in _trials(candidate, trials, reasons, deadline):
         if trial.chooses is not None:
             plan, subject = trial.chooses
-            subject.by_default = by_default(candidate, plan, build) if build.switched else None
+            subject.by_default = by_default(candidate, plan, trial.build) if trial.build.switched else None
             return subject, True
-        fallback = fallback or trial.runs
-        reason = reason or trial.reason
-    if fallback is None:
-        refused[candidate.__name__] = reason or "no arguments were found that it takes"
-    return fallback, False
+        if time.monotonic() > deadline:
+            break
+    runs = next((trial.runs for trial in trials if trial.runs is not None), None)
+    if runs is None:
+        refused[candidate.__name__] = next(filter(None, reasons), "no arguments were found that it takes")
+    return runs, False
+
+
+def _trials(candidate: Callable[..., Any], trials: list[Trial], reasons: list[str], deadline: float) -> Iterator[Trial]:
+    """Each way to build it with its likeliest calls; then with all others; at last as large as its author has it."""
+    for own in (False, True):
+        for build in builds(candidate, (OWN,) if own else (SMALL, NARROW)):
+            if build.made is None:
+                reasons.append(build.why)
+                continue
+            if any(trial.runs is not None for trial in trials) and build.size != SMALL:
+                break
+            trials.append(Trial(candidate, build, deadline))
+            yield trials[-1].likely()
+            reasons.append(trials[-1].reason)
+        for trial in trials:
+            if not trial.is_over:
+                yield trial.others()

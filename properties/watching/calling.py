@@ -1,4 +1,4 @@
-"""One way to build a class, called by trial: with what its arguments are called, then in sizes that would have fitted."""
+"""What was built, called by trial: by the names of its arguments, then in sizes that would have fitted."""
 
 from __future__ import annotations
 
@@ -18,31 +18,42 @@ from sdtps_ref.properties.watching.sites import find_sites
 from sdtps_ref.properties.watching.subject import Subject
 
 TRIALS = 200  # ways to call one build
+LIKELY = 30  # of them, before another way to build is tried
 ENOUGH = 40  # of them, once one ran that chooses nothing
 FITTED = 80  # further ones, in sizes that errors asked for
 
 
 class Trial:
-    """What calling one build came to. chooses: the first call that chooses tokens; runs: the first that runs at all."""
+    """What calling one build came to. chooses: the first call that chooses tokens; runs: the first that runs at all.
+
+    reason: what the first call raised; is_over: whether every call was made.
+    """
 
     def __init__(self, candidate: Callable[..., Any], build: Build, deadline: float):
         self.chooses: tuple[Plan, Subject] | None = None
         self.runs: Subject | None = None
         self.reason = ""
-        self._candidate, self._build, self._deadline = candidate, build, deadline
+        self.build, self.is_over = build, False
+        self._candidate, self._deadline = candidate, deadline
+        module = build.made if isinstance(build.made, nn.Module) else None
+        self._plans = itertools.islice(plans(module.forward if module is not None else build.made, module), TRIALS)
         self._misfits: list[tuple[Plan, str]] = []
         self._tries = 0
-        self._usual()
-        if self.chooses is None and self.runs is None:
-            self._fitting()
 
-    def _usual(self) -> None:
-        """The calls that the names of the arguments suggest."""
-        module = self._build.made if isinstance(self._build.made, nn.Module) else None
-        planned = plans(module.forward if module is not None else self._build.made, module)
-        for plan in itertools.islice(planned, TRIALS):
-            if self._ends(plan):
-                return
+    def likely(self) -> Trial:
+        """Make the likeliest calls; where one of them runs, as many as are enough."""
+        for plan in self._plans:
+            if self._ends(plan) or (self._tries >= LIKELY and self.runs is None):
+                break
+        return self
+
+    def others(self) -> Trial:
+        """Make the other calls that the names suggest; where none runs, calls in other sizes."""
+        self.is_over = True
+        if any(self._ends(plan) for plan in self._plans) or self.runs is not None:
+            return self
+        self._fitting()
+        return self
 
     def _fitting(self) -> None:
         """The same in other sizes, by what was said of shapes that do not fit; each of them once."""
@@ -62,7 +73,7 @@ class Trial:
 
     def _ends(self, plan: Plan) -> bool:
         """Call it so; whether there is an end of trying."""
-        subject = subject_of(self._candidate, self._build, plan)
+        subject = subject_of(self._candidate, self.build, plan)
         self._tries += 1
         try:
             chooses = calls(subject)
@@ -88,7 +99,7 @@ def subject_of(candidate: Callable[..., Any], build: Build, plan: Plan) -> Subje
 
 def by_default(candidate: Callable[..., Any], plan: Plan, switched: Build) -> Subject | None:
     """The same call of what is built without the switches; None where that cannot be built or called."""
-    for build in builds(candidate):
+    for build in builds(candidate, (switched.size,)):
         if isinstance(build.made, nn.Module) and not build.switched and build.enabled == switched.enabled:
             plain = subject_of(candidate, build, plan)
             try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import itertools
 import linecache
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from sdtps_ref.properties.watching.sizes import (
     DEPTH,
     HEADS,
     IMAGE,
+    IMAGES,
     PATCH,
     SLOTS,
     SWITCH,
@@ -33,12 +35,9 @@ from sdtps_ref.properties.watching.sizes import (
 
 LONGEST = 160  # characters of what a class raised that are repeated
 MENDED = 6  # times that one way to build is mended by what it raised
-# Small sizes or its own; switches that are off turned on or not; what keeps every token given a value or not.
-WAYS = [
-    (small, switches, on)
-    for small, switches in ((True, True), (True, False), (False, True), (False, False))
-    for on in (False, True)
-]
+SMALL, NARROW, OWN = "small", "narrow", "own"  # every size small; its channels alone; as its author has them
+# Switches that are off turned on or not; what keeps every token given a value or not.
+WAYS = ((True, False), (True, True), (False, False), (False, True))
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Build:
     """One way to build a candidate.
 
     made: what came of it, None where it failed, and why. arguments: it was built with, None for a function. switched:
-    those that are False by default and were turned on; enabled: those whose default keeps every token.
+    those that are False by default and were turned on; enabled: those whose default keeps every token. size: how large.
     """
 
     name: str
@@ -55,6 +54,7 @@ class Build:
     arguments: dict[str, Any] | None = None
     switched: tuple[str, ...] = ()
     enabled: tuple[str, ...] = ()
+    size: str = SMALL
 
     def __str__(self) -> str:
         if self.arguments is None:
@@ -63,7 +63,7 @@ class Build:
         return f"{self.name}({', '.join(given)})"
 
 
-def builds(candidate: Callable[..., Any]) -> Iterator[Build]:
+def builds(candidate: Callable[..., Any], sizes: Sequence[str] = (SMALL, NARROW, OWN)) -> Iterator[Build]:
     """Ways to build it, small sizes and switches that are on first; each set of arguments once."""
     name = candidate.__name__
     if not isinstance(candidate, type):
@@ -71,8 +71,8 @@ def builds(candidate: Callable[..., Any]) -> Iterator[Build]:
         return
     seen: list[str] = []
     spelt = _spelt(candidate)
-    for small, switches, on in WAYS:
-        given, turned, enabled, unknown = _given(candidate, spelt, small, switches, on)
+    for size, (switches, on) in itertools.product(sizes, WAYS):
+        given, turned, enabled, unknown = _given(candidate, spelt, size, switches, on)
         if repr(given) in seen:
             continue
         seen.append(repr(given))
@@ -88,7 +88,7 @@ def builds(candidate: Callable[..., Any]) -> Iterator[Build]:
                 if not _mend(given, candidate, error):
                     break
             else:
-                yield Build(name, built, "", given, tuple(turned), tuple(enabled))
+                yield Build(name, built, "", given, tuple(turned), tuple(enabled), size)
                 break
 
 
@@ -99,9 +99,9 @@ def _spelt(candidate: type) -> dict[str, Any]:
 
 
 def _given(
-    candidate: type, spelt: dict[str, Any], small: bool, switches: bool, on: bool
+    candidate: type, spelt: dict[str, Any], size: str, switches: bool, on: bool
 ) -> tuple[dict[str, Any], list[str], list[str], list[str]]:
-    """Its arguments by name, the switches that are on, what is given in place of a default that keeps all, the guessed."""
+    """Its arguments by name, switches that are on, what is given where the default keeps all, and what is guessed."""
     given: dict[str, Any] = {}
     turned, enabled, unknown = [], [], []
     for p in inspect.signature(candidate).parameters.values():
@@ -123,11 +123,20 @@ def _given(
         elif on and switched_on(p.name, p.default) is not p.default:
             given[p.name] = switched_on(p.name, p.default)
             enabled.append(p.name)
-        elif small and smaller(p.name, p.default) != p.default:
-            given[p.name] = smaller(p.name, p.default)
-    if small:
-        _divided(candidate, given)
+        elif _shrunk(p, size) != p.default:
+            given[p.name] = _shrunk(p, size)
+    if any(isinstance(given[name], list) for name in enabled):  # a rate for each place
+        given |= {name: [given[name]] for name in enabled if isinstance(given[name], float)}
+    _divided(candidate, given)
     return given, turned, enabled, unknown
+
+
+def _shrunk(parameter: inspect.Parameter, size: str) -> Any:
+    """Its default, or a small one; where only channels are made small, that of channels alone."""
+    if size == OWN or (size == NARROW and re.fullmatch(IMAGES, parameter.name)):
+        return parameter.default
+    value = smaller(parameter.name, parameter.default)
+    return value if size == SMALL or value == WIDTH else parameter.default
 
 
 def _a_word(parameter: inspect.Parameter, spelt: dict[str, Any]) -> bool:
@@ -140,29 +149,26 @@ def _settings(spelt: dict[str, Any]) -> Callable[[], Settings]:
 
 def _divided(candidate: type, given: dict[str, Any]) -> None:
     """Where the width was made small, as many heads as divide it; where the image was, patches of which it has some."""
-    widths = [value for value in given.values() if value == WIDTH]
+    widths = [name for name, value in given.items() if value == WIDTH and not re.fullmatch(IMAGES, name)]
+    images = [name for name, value in given.items() if value == IMAGE and re.fullmatch(IMAGES, name)]
     for p in inspect.signature(candidate).parameters.values():
         if not isinstance(p.default, int) or isinstance(p.default, bool):
             continue
         if widths and re.fullmatch(r".*heads?", p.name) and p.default > 1 and WIDTH % p.default:
             given[p.name] = HEADS
-        if re.fullmatch(r"patch_?size", p.name) and p.default > PATCH and _is_small_image(given):
+        if re.fullmatch(r"patch_?size", p.name) and p.default > PATCH and images:
             given[p.name] = PATCH
-
-
-def _is_small_image(given: dict[str, Any]) -> bool:
-    return any(value == IMAGE and re.match(r"ima?ge?|resolution|input", name) for name, value in given.items())
 
 
 def _mend(given: dict[str, Any], candidate: type, error: BaseException) -> bool:
     """Another kind of value for the argument or setting that was no good; whether one was found."""
     message = str(error)
     line = _line_of(error)
-    for value in given.values():
-        if isinstance(value, Settings) and value.trail:
-            owner, name = value.trail[-1]
-            value.trail.clear()
-            other = _other_kind(owner[name], name, message, line, owner.nested)
+    for settings in [value for value in given.values() if isinstance(value, Settings)]:
+        read = list(dict.fromkeys((owner, name) for owner, name in reversed(settings.trail)))
+        settings.trail.clear()
+        for owner, name in sorted(read, key=lambda pair: not re.search(rf"\b{pair[1]}\b", line)):
+            other = _other_kind(dict.get(owner, name), name, message, line, owner.nested)
             if other is not None:
                 owner[name] = other
                 return True
@@ -177,9 +183,13 @@ def _mend(given: dict[str, Any], candidate: type, error: BaseException) -> bool:
 
 def _other_kind(value: Any, name: str, message: str, line: str, nested: Callable[[], Settings]) -> Any:
     """A value of the kind that the message asks for, or None."""
+    blamed = re.search(r"'(\w+)' object|of type '(\w+)'", message)
+    if blamed and type(value).__name__ not in blamed.groups():
+        return None
     if "has no attribute" in message or re.search(rf"{name}['\"]?\]?\[['\"]", line):
         return nested() if value is None or isinstance(value, (bool, int, float)) else None
     if re.search(r"subscriptable|has no len|not iterable|unpack", message) and isinstance(value, (bool, int, float)):
+        value = SLOTS if isinstance(value, bool) else value
         return (value, value) if re.search(r"size|resolution|img|image", name) else [value] * _count(name)
     if "NoneType" in message and value is None:
         try:

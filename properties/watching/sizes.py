@@ -12,10 +12,11 @@ from torch import nn
 TOKENS, KEPT, SLOTS, WIDTH, HEADS, DEPTH, CLASSES, IMAGE, PATCH = 16, 6, 4, 32, 4, 2, 5, 32, 8
 TAU, RATIO = 0.7, 0.5
 
+IMAGES = r"(image|img|input|frame)_?(size|resolution|res)|height|width_px|img_h|img_w"
 NAMED: list[tuple[str, Any]] = [
     (r"device", "cpu"),
     (r".*_per_(depth|layer|stage|block)", (KEPT,) * DEPTH),
-    (r"(image|img|input|frame)_?(size|resolution|res)|height|width_px|img_h|img_w", IMAGE),
+    (IMAGES, IMAGE),
     (r"patch_?size|stride(_size)?", PATCH),
     (r"in_?chans?|in_channels_img", 3),
     (r".*(num|n)_?class(es)?|nb_class(es)?|classes", CLASSES),

@@ -119,8 +119,8 @@ def described(value: Any) -> str:
     return repr(value)
 
 
-def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
-    """Ways to call it, the likeliest first."""
+def plans(call: Callable[..., Any], module: nn.Module | None, edge: int | None = None) -> Iterator[Plan]:
+    """Ways to call it, the likeliest first; edge: of an image, where it was built with one."""
     parameters = [
         p for p in inspect.signature(call).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
@@ -128,7 +128,7 @@ def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
     optional = [p for p in parameters if p.default is not p.empty]
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
-    usual, *others = sizes_of(module)
+    usual, *others = sizes_of(module, edge)
     for plan in _each_once(_ordered(required, helpful, usual, others)):
         yield replace(plan, kinds=plan.kinds | switches)
 

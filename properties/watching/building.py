@@ -13,11 +13,11 @@ from torch import nn
 
 from sdtps_ref.properties.watching.calling import Trial, by_default
 from sdtps_ref.properties.watching.choices import source_of
-from sdtps_ref.properties.watching.constructing import NARROW, OWN, SMALL, builds, quiet
+from sdtps_ref.properties.watching.constructing import OWN, SMALL, builds, quiet
 from sdtps_ref.properties.watching.subject import Subject
 
 __all__ = ["Outcome", "find_subjects", "quiet"]
-SECONDS, ALTOGETHER = 5.0, 10.0  # for how long one class is tried, and a file
+SECONDS, ALTOGETHER = 4.0, 10.0  # for how long one class is tried, and a file
 
 
 class Outcome:
@@ -75,31 +75,33 @@ def _tried(candidate: Callable[..., Any], refused: dict[str, str], deadline: flo
     """The candidate as a subject, and whether it chooses tokens."""
     trials: list[Trial] = []
     reasons: list[str] = []
+    runs: Subject | None = None
     for trial in _trials(candidate, trials, reasons, deadline):
+        runs = runs or trial.runs
         if trial.chooses is not None:
             plan, subject = trial.chooses
             subject.by_default = by_default(candidate, plan, trial.build) if trial.build.switched else None
             return subject, True
         if time.monotonic() > deadline:
             break
-    runs = next((trial.runs for trial in trials if trial.runs is not None), None)
     if runs is None:
-        refused[candidate.__name__] = next(filter(None, reasons), "no arguments were found that it takes")
+        told = sorted(filter(None, reasons), key=lambda reason: "CUDA" not in reason and "NVIDIA" not in reason)
+        refused[candidate.__name__] = (told or ["no arguments were found that it takes"])[0]
     return runs, False
 
 
 def _trials(candidate: Callable[..., Any], trials: list[Trial], reasons: list[str], deadline: float) -> Iterator[Trial]:
-    """Each way to build it with its likeliest calls; then with all others; at last as large as its author has it."""
-    for own in (False, True):
-        for build in builds(candidate, (OWN,) if own else (SMALL, NARROW)):
-            if build.made is None:
-                reasons.append(build.why)
-                continue
-            if any(trial.runs is not None for trial in trials) and build.size != SMALL:
-                break
-            trials.append(Trial(candidate, build, deadline))
-            yield trials[-1].likely()
-            reasons.append(trials[-1].reason)
-        for trial in trials:
-            if not trial.is_over:
-                yield trial.others()
+    """Each way to build it with its likeliest calls, its author's sizes last; then what is small with all others."""
+    for build in builds(candidate):
+        if build.made is None:
+            reasons.append(build.why)
+            continue
+        if build.size != SMALL and any(trial.runs is not None for trial in trials):
+            break
+        trial = Trial(candidate, build, deadline)
+        yield trial.likely()
+        reasons.append(trial.reason)
+        if build.size != OWN:
+            trials.append(trial)
+    for trial in trials:
+        yield trial.others()

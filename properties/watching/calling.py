@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from sdtps_ref.properties.watching.arguments import Plan, plans
-from sdtps_ref.properties.watching.constructing import Build, builds, quiet, said
+from sdtps_ref.properties.watching.constructing import Build, builds, quiet
+from sdtps_ref.properties.watching.mending import said
 from sdtps_ref.properties.watching.recipe import Recipe
 from sdtps_ref.properties.watching.record import tensors_in, watch
 from sdtps_ref.properties.watching.sites import find_sites
@@ -26,17 +27,18 @@ FITTED = 80  # further ones, in sizes that errors asked for
 class Trial:
     """What calling one build came to. chooses: the first call that chooses tokens; runs: the first that runs at all.
 
-    reason: what the first call raised; is_over: whether every call was made.
+    reason: what the first call raised, the want of a GPU before all else.
     """
 
     def __init__(self, candidate: Callable[..., Any], build: Build, deadline: float):
         self.chooses: tuple[Plan, Subject] | None = None
         self.runs: Subject | None = None
         self.reason = ""
-        self.build, self.is_over = build, False
+        self.build = build
         self._candidate, self._deadline = candidate, deadline
         module = build.made if isinstance(build.made, nn.Module) else None
-        self._plans = itertools.islice(plans(module.forward if module is not None else build.made, module), TRIALS)
+        call = module.forward if module is not None else build.made
+        self._plans = itertools.islice(plans(call, module, build.edge), TRIALS)
         self._misfits: list[tuple[Plan, str]] = []
         self._tries = 0
 
@@ -49,7 +51,6 @@ class Trial:
 
     def others(self) -> Trial:
         """Make the other calls that the names suggest; where none runs, calls in other sizes."""
-        self.is_over = True
         if any(self._ends(plan) for plan in self._plans) or self.runs is not None:
             return self
         self._fitting()
@@ -78,7 +79,8 @@ class Trial:
         try:
             chooses = calls(subject)
         except (Exception, SystemExit) as error:
-            self.reason = self.reason or said(error)
+            if not self.reason or ("CUDA" in str(error) and "CUDA" not in self.reason):
+                self.reason = said(error)
             self._misfits.append((plan, str(error)))
             return time.monotonic() > self._deadline
         if chooses:

@@ -7,6 +7,8 @@ import inspect
 import textwrap
 from typing import Any
 
+COMPARED = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+
 
 def source_of(found: Any) -> str:
     """The source text of a class, a function or a module; empty where there is none."""
@@ -24,7 +26,7 @@ def compared_words(found: Any) -> dict[str, list[str]]:
         return {}
     words: dict[str, list[str]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Eq, ast.In)):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], COMPARED):
             name = _named(node.left)
             for word in _words(node.comparators[0]):
                 if name and word not in words.setdefault(name, []):

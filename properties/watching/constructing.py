@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import io
 import itertools
-import linecache
 import re
 import sys
 import warnings
@@ -17,10 +16,10 @@ from typing import Any
 import torch
 
 from sdtps_ref.properties.watching.choices import compared_words
+from sdtps_ref.properties.watching.mending import mend, said
 from sdtps_ref.properties.watching.settings import Settings
 from sdtps_ref.properties.watching.sizes import (
     CONFIG,
-    DEPTH,
     HEADS,
     IMAGE,
     IMAGES,
@@ -33,7 +32,7 @@ from sdtps_ref.properties.watching.sizes import (
     value_for,
 )
 
-LONGEST = 160  # characters of what a class raised that are repeated
+EDGE = r"(image|img|input|frame)_?(size|resolution|res)"
 MENDED = 6  # times that one way to build is mended by what it raised
 SMALL, NARROW, OWN = "small", "narrow", "own"  # every size small; its channels alone; as its author has them
 # Switches that are off turned on or not; what keeps every token given a value or not.
@@ -45,7 +44,8 @@ class Build:
     """One way to build a candidate.
 
     made: what came of it, None where it failed, and why. arguments: it was built with, None for a function. switched:
-    those that are False by default and were turned on; enabled: those whose default keeps every token. size: how large.
+    those that are False by default and were turned on; enabled: those whose default keeps every token. size: how large;
+    edge: of the image that it is for, where an argument says so.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Build:
     switched: tuple[str, ...] = ()
     enabled: tuple[str, ...] = ()
     size: str = SMALL
+    edge: int | None = None
 
     def __str__(self) -> str:
         if self.arguments is None:
@@ -85,11 +86,20 @@ def builds(candidate: Callable[..., Any], sizes: Sequence[str] = (SMALL, NARROW,
                     built = candidate(**given)
             except (Exception, SystemExit) as error:
                 yield Build(name, why=f"building it raised {said(error)}")
-                if not _mend(given, candidate, error):
+                if not mend(given, candidate, error):
                     break
             else:
-                yield Build(name, built, "", given, tuple(turned), tuple(enabled), size)
+                yield Build(name, built, "", given, tuple(turned), tuple(enabled), size, _edge(candidate, given))
                 break
+
+
+def _edge(candidate: type, given: dict[str, Any]) -> int | None:
+    for p in inspect.signature(candidate).parameters.values():
+        value = given.get(p.name, p.default)
+        value = value[0] if isinstance(value, (tuple, list)) and value else value
+        if isinstance(value, int) and value > 1 and re.fullmatch(EDGE, p.name):
+            return value
+    return None
 
 
 def _spelt(candidate: type) -> dict[str, Any]:
@@ -158,75 +168,6 @@ def _divided(candidate: type, given: dict[str, Any]) -> None:
             given[p.name] = HEADS
         if re.fullmatch(r"patch_?size", p.name) and p.default > PATCH and images:
             given[p.name] = PATCH
-
-
-def _mend(given: dict[str, Any], candidate: type, error: BaseException) -> bool:
-    """Another kind of value for the argument or setting that was no good; whether one was found."""
-    message = str(error)
-    line = _line_of(error)
-    for settings in [value for value in given.values() if isinstance(value, Settings)]:
-        read = list(dict.fromkeys((owner, name) for owner, name in reversed(settings.trail)))
-        settings.trail.clear()
-        for owner, name in sorted(read, key=lambda pair: not re.search(rf"\b{pair[1]}\b", line)):
-            other = _other_kind(dict.get(owner, name), name, message, line, owner.nested)
-            if other is not None:
-                owner[name] = other
-                return True
-    for name in _names_in(line, given, candidate):
-        default = inspect.signature(candidate).parameters[name].default
-        other = _other_kind(given.get(name, default), name, message, line, Settings)
-        if other is not None:
-            given[name] = other
-            return True
-    return False
-
-
-def _other_kind(value: Any, name: str, message: str, line: str, nested: Callable[[], Settings]) -> Any:
-    """A value of the kind that the message asks for, or None."""
-    blamed = re.search(r"'(\w+)' object|of type '(\w+)'", message)
-    if blamed and type(value).__name__ not in blamed.groups():
-        return None
-    if "has no attribute" in message or re.search(rf"{name}['\"]?\]?\[['\"]", line):
-        return nested() if value is None or isinstance(value, (bool, int, float)) else None
-    if re.search(r"subscriptable|has no len|not iterable|unpack", message) and isinstance(value, (bool, int, float)):
-        value = SLOTS if isinstance(value, bool) else value
-        return (value, value) if re.search(r"size|resolution|img|image", name) else [value] * _count(name)
-    if "NoneType" in message and value is None:
-        try:
-            return value_for(name)
-        except LookupError:
-            return None
-    if "'list'" in message and isinstance(value, list) and value:
-        return value[0]
-    if isinstance(value, (int, float)) and value in (0, 1) and isinstance(switched_on(name, value), float):
-        return switched_on(name, value)  # refused as it is by default
-    return None
-
-
-def _count(name: str) -> int:
-    return 1 if re.search(r"ratio|rate|loc|keep", name) else DEPTH
-
-
-def _line_of(error: BaseException) -> str:
-    trace = error.__traceback__
-    lines = []
-    while trace is not None:
-        lines.append(linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
-    return "".join(lines[1:])
-
-
-def _names_in(line: str, given: dict[str, Any], candidate: type) -> list[str]:
-    """Arguments that the lines which raised have, those that were given first, the innermost line's before others."""
-    parameters = [n for n, p in inspect.signature(candidate).parameters.items() if p.kind not in (2, 4)]
-    found = [n for text in reversed(line.splitlines()) for n in parameters if re.search(rf"\b{n}\b", text)]
-    return sorted(dict.fromkeys(found), key=lambda n: n not in given)
-
-
-def said(error: BaseException) -> str:
-    """What was raised, in a line that is not too long."""
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"[:LONGEST]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from sdtps_ref.properties.watching.sizes import IMAGE, TOKENS, WIDTH
 
 BATCH, WORDS, COLOURS = 3, 12, 3
 MANY = 40  # tokens, where a module keeps as many as there are of few
+SEVERAL = 6 * TOKENS  # where there are as many in each of TOKENS frames
 MISFIT = re.compile(
     r"must match|cannot be multiplied|size mismatch|mismatch|to have \d+ (input )?(channels|features)|invalid for input"
     r"|normalized_shape|expected size|expected input|out of bounds|can't divide|must be equal to|out of range"
@@ -52,20 +53,21 @@ def _grid(count: int) -> tuple[int, int]:
     return rows, count // rows
 
 
-def sizes_of(module: nn.Module | None) -> list[Sizes]:
-    """The sizes to try: those that were built with, then those that the module's own layers ask for."""
+def sizes_of(module: nn.Module | None, edge: int | None = None) -> list[Sizes]:
+    """The sizes to try: those that were built with, then those that the module's own layers ask for.
+
+    edge: of an image, where it was built with one.
+    """
     if module is None:
         return [Sizes(), Sizes(tokens=MANY, words=MANY)]
     found = _widths(module)
     widths = dict.fromkeys([*([WIDTH] if WIDTH in found or not found else []), *[w for w in found if w > 1], WIDTH])
     positions = _positions(module)
-    tokens = dict.fromkeys([TOKENS, *[n for p in positions[:1] for n in (p, p - 1)], MANY])
-    image, colours = _image(module, positions), _colours(module)
-    return [
-        Sizes(tokens=n, width=c, words=WORDS if n < MANY else n, image=image, colours=colours)
-        for n in tokens
-        for c in list(widths)[:4]
-    ]
+    tokens = dict.fromkeys([TOKENS, *[n for p in positions[:1] for n in (p, p - 1)], MANY, SEVERAL])
+    image, colours = edge or _image(module, positions), _colours(module)
+    first, *others = list(widths)[:4]
+    pairs = [*[(n, first) for n in tokens], *[(n, c) for n in tokens for c in others]]
+    return [Sizes(tokens=n, width=c, words=WORDS if n < MANY else n, image=image, colours=colours) for n, c in pairs]
 
 
 def _widths(module: nn.Module) -> list[int]:

@@ -119,8 +119,17 @@ def described(value: Any) -> str:
     return repr(value)
 
 
-def plans(call: Callable[..., Any], module: nn.Module | None, edge: int | None = None) -> Iterator[Plan]:
-    """Ways to call it, the likeliest first; edge: of an image, where it was built with one."""
+def plans(
+    call: Callable[..., Any],
+    module: nn.Module | None,
+    edge: int | None = None,
+    runs: Callable[[], bool] = lambda: False,
+) -> Iterator[Plan]:
+    """Ways to call it, the likeliest first.
+
+    edge: of an image, where it was built with one. runs: whether one of them ran, after which what is None by default
+    comes last.
+    """
     parameters = [
         p for p in inspect.signature(call).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
@@ -129,17 +138,21 @@ def plans(call: Callable[..., Any], module: nn.Module | None, edge: int | None =
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
     usual, *others = sizes_of(module, edge)
-    for plan in _each_once(_ordered(required, helpful, usual, others)):
+    for plan in _each_once(_ordered(required, helpful, usual, others, runs)):
         yield replace(plan, kinds=plan.kinds | switches)
 
 
 def _ordered(
-    required: list[inspect.Parameter], helpful: list[inspect.Parameter], usual: Sizes, others: list[Sizes]
+    required: list[inspect.Parameter],
+    helpful: list[inspect.Parameter],
+    usual: Sizes,
+    others: list[Sizes],
+    runs: Callable[[], bool],
 ) -> Iterator[Plan]:
     """The likeliest few without and with what is None by default, before all others."""
     yield from itertools.islice(_combined(required, usual), FIRST)
     with_more = [[*required, p] for p in helpful] + ([required + helpful] if len(helpful) > 1 else [])
-    for parameters in with_more:
+    for parameters in [] if runs() else with_more:
         yield from itertools.islice(_combined(parameters, usual), FIRST // 2)
     for sizes in (usual, *others):
         yield from _combined(required, sizes)

@@ -18,6 +18,7 @@ from sdtps_ref.properties.watching.subject import Subject
 
 __all__ = ["Outcome", "find_subjects", "quiet"]
 SECONDS, ALTOGETHER = 4.0, 10.0  # for how long one class is tried, and a file
+TENSORS = re.compile(r"torch|\bF\.|\.(shape|(un)?squeeze|topk|softmax|view|permute)\b")
 
 
 class Outcome:
@@ -50,7 +51,11 @@ def find_subjects(module: ModuleType, only: str | None = None) -> Outcome:
 def _candidates(module: ModuleType) -> list[Callable[..., Any]]:
     own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
     classes = [
-        c for c in own if isinstance(c, type) and issubclass(c, nn.Module) and c.forward is not nn.Module.forward
+        c
+        for c in own
+        if isinstance(c, type)
+        and issubclass(c, nn.Module)
+        and (c.forward is not nn.Module.forward or "__call__" in vars(c))
     ]
     functions = [f for f in own if inspect.isfunction(f) and not f.__name__.startswith("_") and _takes_tensors(f)]
     texts = {c: source_of(c) for c in classes}
@@ -66,7 +71,7 @@ def _candidates(module: ModuleType) -> list[Callable[..., Any]]:
 def _takes_tensors(function: Callable[..., Any]) -> bool:
     parameters = inspect.signature(function).parameters.values()
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return (1 <= len(required) <= 5 and "torch" in source_of(function)) or any(
+    return bool(1 <= len(required) <= 5 and TENSORS.search(source_of(function))) or any(
         "Tensor" in str(p.annotation) for p in required
     )
 

@@ -37,8 +37,9 @@ class Trial:
         self.build = build
         self._candidate, self._deadline = candidate, deadline
         module = build.made if isinstance(build.made, nn.Module) else None
-        call = module.forward if module is not None else build.made
-        self._plans = itertools.islice(plans(call, module, build.edge), TRIALS)
+        forward = module is not None and type(module).forward is not nn.Module.forward
+        call = build.made.forward if forward else build.made
+        self._plans = itertools.islice(plans(call, module, build.edge, lambda: self.runs is not None), TRIALS)
         self._misfits: list[tuple[Plan, str]] = []
         self._tries = 0
 
@@ -82,21 +83,23 @@ class Trial:
             if not self.reason or ("CUDA" in str(error) and "CUDA" not in self.reason):
                 self.reason = said(error)
             self._misfits.append((plan, str(error)))
-            return time.monotonic() > self._deadline
-        if chooses:
-            self.chooses = plan, subject
-            return True
-        self.runs = self.runs or subject
-        return self._tries > ENOUGH or time.monotonic() > self._deadline
+        else:
+            if chooses:
+                self.chooses = plan, subject
+                return True
+            self.runs = self.runs or subject
+        return (self.runs is not None and self._tries > ENOUGH) or time.monotonic() > self._deadline
 
 
 def subject_of(candidate: Callable[..., Any], build: Build, plan: Plan) -> Subject:
+    """What was built, with the arguments of one call."""
     module = build.made if isinstance(build.made, nn.Module) else None
     args, kwargs = plan.make()
     file = getattr(sys.modules.get(candidate.__module__), "__file__", None) or ""
     recipe = Recipe(file, candidate.__name__, build.arguments, tuple(args), kwargs)
     told = f"{build} called with {plan}"
-    return Subject(candidate.__name__, build.made, plan.make, module, told, list(build.switched), recipe=recipe)
+    switched, enabled = list(build.switched), list(build.enabled)
+    return Subject(candidate.__name__, build.made, plan.make, module, told, switched, enabled=enabled, recipe=recipe)
 
 
 def by_default(candidate: Callable[..., Any], plan: Plan, switched: Build) -> Subject | None:

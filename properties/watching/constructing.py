@@ -105,7 +105,8 @@ def _edge(candidate: type, given: dict[str, Any]) -> int | None:
 def _spelt(candidate: type) -> dict[str, Any]:
     """By name, the first word that the file compares it with."""
     module = sys.modules.get(candidate.__module__)
-    return {name: words[0] for found in (module, candidate) for name, words in compared_words(found).items()}
+    found = [pair for source in (module, candidate) for pair in compared_words(source).items()]
+    return {name: words[0] for name, words in found if words and name != "device"}
 
 
 def _given(

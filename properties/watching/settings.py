@@ -13,16 +13,19 @@ class Settings(dict[str, Any]):
 
     spelt: values by name that go before what the name alone suggests. trail: what was read, the latest last, each as
     the settings that it was read from and its name, so that a value which was no good is found again.
+    by_attribute: whether anything was read as an attribute.
     """
 
     def __init__(self, spelt: Mapping[str, Any] | None = None, trail: list[tuple[Settings, str]] | None = None) -> None:
         super().__init__()
         object.__setattr__(self, "_spelt", spelt or {})
+        object.__setattr__(self, "by_attribute", False)
         object.__setattr__(self, "trail", [] if trail is None else trail)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        object.__setattr__(self, "by_attribute", True)
         return self[name]
 
     def __getitem__(self, name: str) -> Any:

@@ -21,6 +21,7 @@ class Subject:
 
     make: the arguments of one call, from a seed. told: how it was built and called, for the report. switches:
     arguments that were turned on, which are off by default; by_default: the same call of what is built without them.
+    enabled: arguments that were given because with their defaults no token would be dropped.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Subject:
     told: str = ""
     switches: list[str] = field(default_factory=list)
     by_default: Subject | None = None
+    enabled: list[str] = field(default_factory=list)
     recipe: Recipe | None = None  # how the call is written down; None for a closure
 
     def inputs(self, seed: int = 0, same: bool = False, rows: slice | None = None) -> tuple[list[Any], dict[str, Any]]:

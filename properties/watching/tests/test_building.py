@@ -158,6 +158,30 @@ def test_what_is_none_by_default_is_given_before_all_else_is_tried(written: Writ
     assert "long_caps [3, 12, 32], long_lens [12, 11, 10]" in subject.told
 
 
+@pytest.mark.parametrize("name", ["Ranked", "ranked"])
+def test_a_call_of_its_own_and_a_function_without_torch_are_tried(written: Write, name: str) -> None:
+    """A module may have `__call__` in place of forward, and a function may leave the work to one."""
+    source = (
+        pick()
+        + """
+class Ranked(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.pick = Pick(dim, 6)
+
+    def __call__(self, tokens):
+        return self.pick(tokens)
+
+
+def ranked(tokens):
+    return Ranked(tokens.shape[-1])(tokens)
+"""
+    )
+    (subject,) = find_subjects(written(source), name).subjects
+
+    assert subject.told.endswith("called with tokens [3, 16, 32]")
+
+
 def test_a_file_has_its_time(written: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not tried because the time is over says so."""
     monkeypatch.setattr("sdtps_ref.properties.watching.building.ALTOGETHER", -1.0)

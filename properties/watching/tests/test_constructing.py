@@ -6,13 +6,21 @@ from types import ModuleType
 import pytest
 
 from sdtps_ref.properties.watching.building import find_subjects
+from sdtps_ref.properties.watching.recipe import written as written_as
+from sdtps_ref.properties.watching.settings import Settings
 from sdtps_ref.properties.watching.sizes import switched_on
 
 Write = Callable[[str], ModuleType]
 
 HEAD = """
+import enum
+
 import torch
 from torch import nn
+
+
+class How(enum.Enum):
+    TOP = "top"
 
 
 class Sieve(nn.Module):
@@ -73,9 +81,24 @@ OFF = "if not self.on: return self.rate(tokens)"
             {"arguments": "width=768, num_heads=12", "first": "assert width % num_heads == 0", "dim": "width"},
             "Sieve(width=32, num_heads=4)",
         ),
+        ({"arguments": "dim, mode", "first": "assert mode in {3, 4}, 'no'"}, "Sieve(dim=32, mode=3)"),
+        ({"arguments": "dim, how", "first": "self.how = How(how)"}, "Sieve(dim=32, how='top')"),
         ({"arguments": "dim, rounds", "first": "assert rounds > 0"}, "Sieve(dim=32, rounds=4)"),
     ],
-    ids=["None", "list", "nested", "places", "rates", "count", "refused", "word", "heads", "unknown"],
+    ids=[
+        "None",
+        "list",
+        "nested",
+        "places",
+        "rates",
+        "count",
+        "refused",
+        "word",
+        "number",
+        "enumeration",
+        "heads",
+        "unknown",
+    ],
 )
 def test_it_is_built_so_that_it_chooses(written: Write, changes: dict[str, str], told: str) -> None:
     """What its arguments are called, what the file compares them with and what it raises tell how."""
@@ -126,3 +149,12 @@ class Fixed(nn.Module):
     (subject,) = find_subjects(written(fixed), "Fixed").subjects
 
     assert subject.told == "Fixed(embed_dim=32) called with x [3, 3, 96, 96]"
+
+
+def test_a_configuration_is_written_down_as_it_was_read() -> None:
+    """By attribute or by key, so that the script that repeats a call can be run."""
+    named, keyed = Settings(), Settings()
+    assert named.depth == keyed["depth"] == 2
+
+    assert written_as(named) == "SimpleNamespace(depth=2)"
+    assert written_as(keyed) == "{'depth': 2}"

@@ -19,7 +19,6 @@ from sdtps_ref.properties.watching.choices import compared_words
 from sdtps_ref.properties.watching.mending import mend, said
 from sdtps_ref.properties.watching.settings import Settings
 from sdtps_ref.properties.watching.sizes import (
-    CONFIG,
     HEADS,
     IMAGE,
     IMAGES,
@@ -86,7 +85,7 @@ def builds(candidate: Callable[..., Any], sizes: Sequence[str] = (SMALL, NARROW,
                     built = candidate(**given)
             except (Exception, SystemExit) as error:
                 yield Build(name, why=f"building it raised {said(error)}")
-                if not mend(given, candidate, error):
+                if not mend(given, candidate, error, spelt):
                     break
             else:
                 yield Build(name, built, "", given, tuple(turned), tuple(enabled), size, _edge(candidate, given))
@@ -126,8 +125,6 @@ def _given(
             except LookupError:
                 unknown.append(p.name)
                 given[p.name] = spelt.get(p.name, SLOTS)
-        elif p.default is None and CONFIG.fullmatch(p.name.lower()):
-            given[p.name] = Settings(spelt)
         elif p.default is False and SWITCH.fullmatch(p.name) and switches:
             given[p.name] = True
             turned.append(p.name)

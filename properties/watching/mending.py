@@ -9,15 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from sdtps_ref.properties.watching.settings import Settings
-from sdtps_ref.properties.watching.sizes import DEPTH, SLOTS, switched_on, value_for
+from sdtps_ref.properties.watching.sizes import CONFIG, DEPTH, SLOTS, switched_on, value_for
 
 LONGEST = 160  # characters of what a class raised that are repeated
 
 
-def mend(given: dict[str, Any], candidate: type, error: BaseException) -> bool:
+def mend(given: dict[str, Any], candidate: type, error: BaseException, spelt: dict[str, Any]) -> bool:
     """Another kind of value for the argument or setting that was no good; whether one was found."""
     message = str(error)
     line = _line_of(error)
+    for p in inspect.signature(candidate).parameters.values():
+        if "NoneType" in message and p.default is None and p.name not in given and CONFIG.fullmatch(p.name.lower()):
+            given[p.name] = Settings(spelt)  # its own code makes none
+            return True
     for settings in [value for value in given.values() if isinstance(value, Settings)]:
         read = list(dict.fromkeys((owner, name) for owner, name in reversed(settings.trail)))
         settings.trail.clear()

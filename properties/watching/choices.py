@@ -37,8 +37,8 @@ def compared_words(found: Any) -> dict[str, list[Any]]:
                     words[name].append(word)
         elif isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.func, ast.Name):
             kind = vars(found).get(node.func.id) if inspect.ismodule(found) else None
-            if isinstance(kind, enum.EnumMeta):
-                words.setdefault(_named(node.args[0]), []).extend(member.value for member in list(kind))
+            if isinstance(kind, type) and issubclass(kind, enum.Enum):
+                words.setdefault(_named(node.args[0]), []).extend(member.value for member in kind)
     return words
 
 

@@ -22,6 +22,7 @@ class Subject:
 
     make: the arguments of one call, from a seed. told: how it was built and called, for the report. switches:
     arguments that were turned on, which are off by default; by_default: the same call of what is built without them.
+    enabled: arguments that were given because with their defaults no token would be dropped.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Subject:
     told: str = ""
     switches: list[str] = field(default_factory=list)
     by_default: Subject | None = None
+    enabled: list[str] = field(default_factory=list)
     recipe: Recipe | None = None  # how the call is written down; None for a closure
 
     def copy(self) -> Subject | None:

@@ -20,6 +20,7 @@ from sdtps_ref.properties.engine.causes.examination import (
     choice,
     conduct,
     gathering,
+    lines,
     modalities,
     model,
     noise,
@@ -45,6 +46,7 @@ class Group:
 
 
 GROUPS = (
+    Group((), lines.EXAMINATIONS),
     Group(("selector",), (*soft_mask.EXAMINATIONS, *choice.EXAMINATIONS, *gathering.EXAMINATIONS)),
     Group(("aggregator",), pooling.EXAMINATIONS),
     Group(("pipeline",), wiring.EXAMINATIONS),

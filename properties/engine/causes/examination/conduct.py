@@ -59,8 +59,8 @@ def repeats(bench: Bench) -> dict[str, Any]:
             answers = []
             for built, calls in ((first, 0), (later, 2)):
                 before = _kept_state(built)
-                for step in range(calls):  # other tokens of the same sizes
-                    built(-2 * probe.tokens - step, probe.score.detach() * 3 + 1)
+                for step in range(calls):  # other tokens and scores of the same sizes
+                    built(-2 * probe.tokens - step, (probe.score.detach() * 3 + 1).flip(-1))
                 torch.manual_seed(5)
                 answers.append(floats(built(probe.tokens, probe.score)))
                 now = _kept_state(built)

@@ -62,7 +62,7 @@ def _swapped(tree: Any, again: Iterable[torch.Tensor]) -> Any:
 
 
 def parts(bench: Bench) -> dict[str, Any]:
-    """`lines.<method>`: part by part, [file, line, text]."""
+    """`lines.<method>`: part by part, [file, line, text]; None for a part whose line is not known."""
     found: dict[str, Any] = {}
     for method in _methods(bench):
         for training in (True, False):
@@ -70,7 +70,7 @@ def parts(bench: Bench) -> dict[str, Any]:
                 calls = places(_tried(partial(_parts_of, one_call(bench, method, training=training), training)))
             known = found.setdefault(f"lines.{method}", {})
             for name, place in calls.items():
-                known.setdefault(name, [place.file, place.line, place.text])
+                known[name] = known.get(name) or (place and [place.file, place.line, place.text])
     return found
 
 
@@ -78,7 +78,7 @@ def _methods(bench: Bench) -> list[str]:
     return [method for method in ORDER if bench.has(method)]
 
 
-def _tried(step: Callable[[], Parts]) -> list[tuple[str, Call | SourceLine]]:
+def _tried(step: Callable[[], Parts]) -> list[tuple[str, Call | SourceLine | None]]:
     """What it finds before it fails, if it does: code that is wrong may raise anywhere."""
     found = []
     try:

@@ -24,6 +24,8 @@ def _unused(r: Readings) -> Any:
 def _over_batch(r: Readings) -> bool:
     if r.fails("models.samples_do_not_meet") and "over batch" in (r["lines.model"] or {}):
         return True
+    if r.has_part("mean over batch"):
+        return False
     return (
         False in (r["modalities.of_own_sample"], r["model.of_own_sample"])
         and r["soft_mask.samples"] == "independent"

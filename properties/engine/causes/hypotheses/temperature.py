@@ -57,6 +57,8 @@ def _undivided(r: Readings) -> bool:
 def _clamped(r: Readings) -> Any:
     if not _temperatures(r) or _another(r) or _ignored(r) or _multiplied(r):
         return None
+    if not all(_alike(factor, 1.0) for factor in r["soft_mask.factor"]):
+        return None  # the gradient's size tells a temperature from a factor at one of them alone
     for given, found in r["temperature.extremes"] or []:
         if not isinstance(found, str) and not abs(found - given) <= 1e-2 * given:
             return {"given": f"{given:g}", "found": f"{found:.4g}"}

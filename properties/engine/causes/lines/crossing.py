@@ -16,7 +16,7 @@ def crossed_score(flow: Flow) -> Parts:
         found += [(source, flow.number_of(site.ranked)) for source in sources if source is not None]
     for source, score in found:
         if not flow.depends(score, source) and any(flow.depends(score, other) for other, _ in found):
-            yield "crossed score", SourceLine("", 0)
+            yield "crossed score", None
             return
 
 

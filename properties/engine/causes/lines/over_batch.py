@@ -6,16 +6,17 @@ from sdtps_ref.properties.engine.causes.lines.flow import Flow
 from sdtps_ref.properties.engine.causes.lines.selecting import Parts
 from sdtps_ref.properties.watching.record import Call
 
-STATISTICS = ("min", "max", "amin", "amax", "mean", "std", "var", "norm", "sum", "median")
+SPREADS = ("min", "max", "amin", "amax", "aminmax", "std", "var", "norm", "std_mean", "var_mean")
+MEANS = ("mean", "sum", "median")
 
 
 def over_batch(flow: Flow) -> Parts:
-    """Of each choice, statistics of floating tensors B ... that have no B left."""
+    """Of each choice, statistics of floating tensors B ... that have no B left: of their spread, and means."""
     for site in flow.reading.sites:
         batch = site.ranked.shape[0]
         for call in flow.behind(site.choice):
-            if call.name in STATISTICS and _loses(call, batch):
-                yield "over batch", call
+            if call.name in (*SPREADS, *MEANS) and _loses(call, batch):
+                yield "over batch" if call.name in SPREADS else "mean over batch", call
 
 
 def _loses(call: Call, batch: int) -> bool:

@@ -21,7 +21,7 @@ PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "embedding",
 POOLS = ("matmul", "__matmul__", "bmm", "einsum", "baddbmm", "sum", "mean")
 LOGS = ("log", "log2", "log1p", "log_softmax")
 
-Parts = Iterator[tuple[str, Call | SourceLine]]  # the name of a part, and a call that is it, or its line
+Parts = Iterator[tuple[str, Call | SourceLine | None]]  # the name of a part, and a call that is it, or its line
 
 
 def selecting(flow: Flow) -> Parts:
@@ -144,11 +144,10 @@ def _extra(flow: Flow, site: Site) -> Parts:
                 break
 
 
-def places(parts: Iterable[tuple[str, Call | SourceLine]]) -> dict[str, SourceLine]:
-    """Each part that stands on one line: what stands on several, in several functions say, is on none for sure."""
+def places(parts: Iterable[tuple[str, Call | SourceLine | None]]) -> dict[str, SourceLine | None]:
+    """Each part, with its line, if that is one: what stands on several lines is on none for sure."""
     found: dict[str, set[SourceLine]] = {}
     for name, part in parts:
         place = part.place if isinstance(part, Call) else part
-        if place is not None:
-            found.setdefault(name, set()).add(place)
-    return {name: next(iter(lines)) for name, lines in found.items() if len(lines) == 1}
+        found.setdefault(name, set()).update([place] if place is not None else [])
+    return {name: next(iter(lines)) if len(lines) == 1 else None for name, lines in found.items()}

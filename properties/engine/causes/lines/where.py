@@ -28,7 +28,7 @@ PARTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("score.logarithm", SELECTS, ("log",)),
     ("score.over_batch", SELECTS, ("over batch",)),
     ("score.statistics_over_batch", ("multimodal", "model"), ("over batch",)),
-    ("models.samples_do_not_meet", ("model",), ("over batch",)),
+    ("models.samples_do_not_meet", ("model",), ("over batch", "mean over batch")),
     ("ranking.*", SELECTS, ("choice",)),
     ("ties.threshold", SELECTS, ("threshold",)),
     ("positions.in_half", SELECTS, ("positions",)),

@@ -21,11 +21,12 @@ from sdtps_ref.properties.engine.causes.lines.remembering import remembering
 from sdtps_ref.properties.engine.causes.lines.selecting import Parts, places, selecting
 from sdtps_ref.properties.kit.global_state import preserve_settings
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.watching.record import Call, tensors_in, watch
 from sdtps_ref.properties.watching.subject import Subject
 
 SIZES = ((7, 4), (22, 15), (25, 7), (9, 2))  # of tokens, and kept of them, as `choice.count` tries
-STEP = 1e-10  # of the tokens' size: far above float64's last place, far below float32's
+NEAR, FAR = 1e-10, 1e-4  # of tokens of about one: float32 sees the second step alone
 
 
 def left(bench: Bench) -> dict[str, Any]:
@@ -159,21 +160,19 @@ def count(bench: Bench) -> dict[str, Any]:
 
 
 def rounding(bench: Bench) -> dict[str, Any]:
-    """`float64.rounds`: whether tokens that move by 1e-10 of their size move what is returned in steps, or not."""
+    """`float64.rounds`: whether tokens that move by 1e-10 move what is returned otherwise than those that move more."""
     found: dict[str, Any] = {}
     for method in ("aggregator", "pipeline"):
         if not bench.has(method):
             continue
         subject = one_call(bench, method, training=False).subject
         args, _ = subject.inputs()
-        outputs = []
-        for step in range(3):
-            torch.manual_seed(0)
-            moved = [args[0].detach() * (1 + step * STEP), *args[1:]]
-            outputs.append(subject.callable(*moved).detach().double())
-        once, twice = outputs[1] - outputs[0], outputs[2] - outputs[0]
-        off = (twice - 2 * once).abs().amax() > 0.05 * once.abs().amax()
-        found["float64.rounds"] = found.get("float64.rounds", False) or bool(off or not once.any())
+        tokens, *others = [arg.detach() for arg in args]
+        direction = draw("normal", tuple(tokens.shape), 3).to(tokens)
+        still, near, far = (subject.callable(tokens + step * direction, *others) for step in (0.0, NEAR, FAR))
+        slope, owed = (near - still) / NEAR, (far - still) / FAR
+        off = (slope - owed).abs().amax() > 0.01 * owed.abs().amax()
+        found["float64.rounds"] = found.get("float64.rounds", False) or bool(off)
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.engine.causes.examination import (
     choice,
     conduct,
@@ -29,7 +30,6 @@ from sdtps_ref.properties.engine.causes.examination import (
     translated,
     wiring,
 )
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.kit.global_state import preserve_settings
 from sdtps_ref.properties.kit.probe import first_line
 

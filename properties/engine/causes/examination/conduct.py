@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.contract import Selection
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import jacobians, values
 from sdtps_ref.properties.kit.probe import Probe
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.engine.causes.lines.calls import ORDER, OneCall, one_call
 from sdtps_ref.properties.engine.causes.lines.counting import lines_that_make
 from sdtps_ref.properties.engine.causes.lines.crossing import crossed_score, crossing

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.engine.causes.lines.calls import apart
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.signals.model import built_model, leaves, tensors, trainable

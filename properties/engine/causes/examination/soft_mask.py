@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, full_jacobian, same
+from sdtps_ref.properties.engine.causes.bench import Bench, full_jacobian, same
 from sdtps_ref.properties.kit import jacobians, values
 
 FITS = 1e-4  # relative; a softmax in float32 is explained to 1e-6, what is none, to 0.1 or worse

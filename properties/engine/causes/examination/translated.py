@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.engine.causes.examination.conduct import callables, floating_parts
 from sdtps_ref.properties.engine.causes.lines.calls import apart
 from sdtps_ref.properties.kit import values

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name
 from sdtps_ref.properties.signals.model import built_model

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sdtps_ref.properties.contract import provided
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.engine.causes.examination import lines
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.kit.global_state import preserve_settings
 
 RIGHT = """

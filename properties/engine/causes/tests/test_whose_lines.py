@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.engine.causes.examination import lines
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.engine.causes.examination.conduct import repeats
 from sdtps_ref.properties.engine.causes.examination.translated import reading_values
 from sdtps_ref.properties.engine.causes.tests.a_strangers import RIGHT, load, read

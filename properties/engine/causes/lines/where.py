@@ -63,6 +63,8 @@ PARTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("logits.of_other_tokens", POOLS, ("reshape",)),
     ("dtype.narrowed", ALL, ("narrowed",)),
     ("state.*", ALL, ("written", "kept")),
+    ("later_calls.weights_may_change", ALL, ("kept",)),
+    ("later_calls.memory_may_be_used_again", ALL, ("kept",)),
 )
 # What a call leaves changed, by kind; where it was seen is told by the reading itself.
 LEFT = {

@@ -47,7 +47,7 @@ WRONG = [
      "weights = nn.functional.dropout(torch.softmax(logits, dim=-1), 0.5, self.training)"),
     ("process.gradients", "later_calls.nothing_is_remembered", ENTRY,
      f"torch.set_grad_enabled(self.training); {ENTRY}"),
-    ("state.kept", "later_calls.weights_may_change", *FOLDED),
+    ("state.kept", "later_calls.nothing_is_remembered", *FOLDED),
 ]  # fmt: skip
 
 

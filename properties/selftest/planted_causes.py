@@ -167,7 +167,7 @@ BY_KIND: dict[str, tuple[str, ...]] = {
     "runtime.leaves_the_process_alone": ("MatmulPrecisionLowered", "CudnnBenchmarkSwitchedOn"),
     "models.gradient_is_the_derivative": ("ModelPoolsDetachedTokens",),
     "models.samples_do_not_meet": ("RelevanceToTheMeanFeature",),
-    "sizes.backward_is_softmax": ("TemperatureHeldToTheUsual",),
+    "temperature.clamped": ("TemperatureHeldToTheUsual",),
     "sizes.selection_is_exact": ("RankedInFloat32", "TiesMarkedAtInference"),
     "sizes.pooling_of_repeated_tokens": ("SlotsSeeAThousandTokens",),
     "sizes.samples_of_a_large_batch": ("PooledInChunks",),

@@ -8,13 +8,15 @@ hypothesis accounts for stands for itself, in the words of its law.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import LawResult
-from sdtps_ref.properties.engine.causes.by_law import RANKS, cause_of, rank
+from sdtps_ref.properties.engine.causes.by_law import RANKS, cause_of, rank, unfinished
 from sdtps_ref.properties.engine.causes.hypothesis import Readings
 from sdtps_ref.properties.engine.causes.inference import Explanation, explanations
+from sdtps_ref.properties.engine.causes.lines.where import line_of
 from sdtps_ref.properties.kit.source_line import SourceLine
 
 CALL = "call."
@@ -31,11 +33,16 @@ def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None =
     readings: what `examined` read of the implementation; without any, every failure stands for itself.
     """
     failing = failing_of(results)
-    found: list[tuple[int, bool, Cause]] = []  # rank, whether it refuses
+    read = readings or {}
+    found: list[tuple[tuple[bool, ...], int, Cause]] = []
     explained: set[str] = set()
 
-    def add(cause: Cause, of_rank: int) -> None:
-        found.append((of_rank, any(failing[law_id].refuses for law_id in cause.explains), cause))
+    def add(cause: Cause, of_rank: int, root: bool = False) -> None:
+        refuses = any(failing[law_id].refuses for law_id in cause.explains)
+        judged = any(not unfinished(failing[law_id]) for law_id in cause.explains)
+        if cause.where is None:
+            cause = replace(cause, where=line_of(cause.kind, read))
+        found.append(((refuses, judged, root, bool(cause.training)), of_rank, cause))
         explained.update(cause.explains)
 
     order = [law_id for law_id in RANKS if law_id in failing]
@@ -43,13 +50,16 @@ def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None =
         if law_id not in explained:
             add(cause_of(failing[law_id], failing), rank(law_id))
     left = {law_id: _message(result) for law_id, result in failing.items() if law_id not in explained}
-    for explanation in explanations(Readings(readings or {}, left)) if readings else ():
-        add(_cause(explanation, failing), explanation.hypothesis.rank)
+    seen = {law_id: said for law_id, said in left.items() if not unfinished(failing[law_id])}
+    refusing = [law_id for law_id in seen if failing[law_id].refuses]
+    for explanation in explanations(Readings(read, seen), refusing=refusing) if read else ():
+        add(_cause(explanation, failing), explanation.hypothesis.rank, explanation.hypothesis.root)
     for law_id in left:
         if law_id not in explained:
             add(cause_of(failing[law_id], failing), rank(law_id))
-    found.sort(key=lambda entry: (not entry[2].training, -entry[0], not entry[1]))
-    return tuple(cause for _, _, cause in found)
+    # What refuses before what does not, what was judged before what came to no end, a root before what it spoils.
+    found.sort(key=lambda entry: (*entry[0], entry[1]), reverse=True)
+    return tuple(cause for *_, cause in found)
 
 
 def _message(result: LawResult) -> str:

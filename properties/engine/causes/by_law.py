@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import LawResult
+from sdtps_ref.properties.engine.budget import HUNG
 from sdtps_ref.properties.engine.causes.hypothesis import (
     AS_A_PROGRAM,
     LESS_EXPLORED,
@@ -96,11 +97,23 @@ def _raised_alike(one: LawResult, other: LawResult) -> bool:
     return (one.failure.raised, one.failure.message) == (other.failure.raised, other.failure.message)
 
 
+# What is said of a law that came to no end, or of whose cases too few said anything: no claim was seen broken.
+NO_END = (HUNG, "the process ended with exit status", "cases said something")
+
+
+def unfinished(result: LawResult) -> bool:
+    """Whether the law was not judged to its end, so that what it claims was not seen broken."""
+    return result.status == "error" and any(words in result.reason for words in NO_END)
+
+
 def cause_of(result: LawResult, failing: Mapping[str, LawResult]) -> Cause:
     """The finding as a cause; it explains its own law, and those that follow from it."""
     failure = result.failure
     law = all_laws().get(result.id)
     remedy = " ".join(law.sections["Remedy"].split()) if law else ""
+    if unfinished(result):
+        said = f"{result.id} was not judged to its end: {result.reason}"
+        return Cause(result.id, said, (result.id,), where=failure.where if failure else None)
     return Cause(
         kind=result.id,
         sentence=failure.message if failure else result.reason,

@@ -30,6 +30,10 @@ class Readings(Mapping[str, Any]):
         """Whether a law with an id like one of these failed."""
         return any(fnmatchcase(law_id, pattern) for law_id in self.failed for pattern in patterns)
 
+    def has_part(self, part: str) -> bool:
+        """Whether a part of this name was found in a watched call of some method; see `lines`."""
+        return any(part in (self[name] or {}) for name in self if name.startswith("lines."))
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -52,6 +56,7 @@ class Hypothesis:
     effect: str = ""
     fix: str = ""
     training: str = ""
+    root: bool = False
 
     def explained(self, failed: Any) -> tuple[set[str], set[str]]:
         """Of the failed laws, those it breaks, and those that it breaks or disturbs."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sdtps_ref.properties.engine.causes.hypotheses import ALL
-from sdtps_ref.properties.engine.causes.hypothesis import Hypothesis, Readings
+from sdtps_ref.properties.engine.causes.hypothesis import AS_A_PROGRAM, Hypothesis, Readings
 
 SURE = 3  # how specific a hypothesis is that is told beside another one in whose wake the failure may lie
 
@@ -30,11 +30,15 @@ class Explanation:
         return text.format(**self.words) if self.words else text
 
 
-def explanations(readings: Readings, hypotheses: Iterable[Hypothesis] = ALL) -> list[Explanation]:
+def explanations(
+    readings: Readings, hypotheses: Iterable[Hypothesis] = ALL, refusing: Collection[str] = ()
+) -> list[Explanation]:
     """The hypotheses that hold and account for a failure that no earlier one accounts for.
 
-    First the one that breaks most of the failed laws directly, then by how many fail in its wake, then the most
-    specific one. A later one must break a law directly that is still unexplained.
+    First a root, then the one that breaks most of the failed laws directly, then the most specific one, then by how
+    many fail in its wake. refusing: the failed laws that are a MUST; none is in the wake of what neither breaks one
+    directly nor does anything to results.
+    A later one must break a law directly that is still unexplained.
     """
     holding = [(each, words) for each in hypotheses if (words := _words(each, readings)) is not None]
     left, found = dict(readings.failed), list[Explanation]()
@@ -42,8 +46,10 @@ def explanations(readings: Readings, hypotheses: Iterable[Hypothesis] = ALL) -> 
         ranked = []
         for position, (each, words) in enumerate(holding):
             direct, all_of_them = each.explained(left)
+            if each.rank == AS_A_PROGRAM and not direct & set(refusing):
+                all_of_them -= set(refusing)
             if direct:
-                order = (len(direct), each.specific, len(all_of_them), -position)
+                order = (each.root, len(direct), each.specific, len(all_of_them), -position)
                 ranked.append((order, each, words, direct, all_of_them))
         if not ranked:
             break

@@ -16,10 +16,12 @@ from typing import Any
 
 from torch import Tensor
 
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.engine.causes.examination import (
     choice,
     conduct,
     gathering,
+    lines,
     modalities,
     model,
     noise,
@@ -28,7 +30,6 @@ from sdtps_ref.properties.engine.causes.examination import (
     translated,
     wiring,
 )
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
 from sdtps_ref.properties.kit.global_state import preserve_settings
 from sdtps_ref.properties.kit.probe import first_line
 
@@ -45,6 +46,7 @@ class Group:
 
 
 GROUPS = (
+    Group((), lines.EXAMINATIONS),
     Group(("selector",), (*soft_mask.EXAMINATIONS, *choice.EXAMINATIONS, *gathering.EXAMINATIONS)),
     Group(("aggregator",), pooling.EXAMINATIONS),
     Group(("pipeline",), wiring.EXAMINATIONS),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench
+from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.probe import Probe
 

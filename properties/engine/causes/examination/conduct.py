@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import jacobians, values
 from sdtps_ref.properties.kit.probe import Probe
 
+ATTRIBUTES = tuple(Selection.__dataclass_fields__)  # a result may be a named tuple as well, or have slots
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -59,8 +61,8 @@ def repeats(bench: Bench) -> dict[str, Any]:
             answers = []
             for built, calls in ((first, 0), (later, 2)):
                 before = _kept_state(built)
-                for step in range(calls):  # other tokens of the same sizes
-                    built(-2 * probe.tokens - step, probe.score.detach() * 3 + 1)
+                for step in range(calls):  # other tokens and scores of the same sizes
+                    built(-2 * probe.tokens - step, (probe.score.detach() * 3 + 1).flip(-1))
                 torch.manual_seed(5)
                 answers.append(floats(built(probe.tokens, probe.score)))
                 now = _kept_state(built)
@@ -97,7 +99,7 @@ def _kept_state(built: Any) -> dict[str, Tensor]:
 
 def floating_parts(result: Any) -> list[Tensor]:
     """The floating tensors in what came back."""
-    held = [result] if isinstance(result, Tensor) else list(getattr(result, "__dict__", {}).values())
+    held = [result] if isinstance(result, Tensor) else [getattr(result, name, None) for name in ATTRIBUTES]
     return [part for part in held if isinstance(part, Tensor) and part.is_floating_point()]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.engine.causes.examination.choice import positions
 from sdtps_ref.properties.kit import values
 

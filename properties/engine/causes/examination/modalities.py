@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
 

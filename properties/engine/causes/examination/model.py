@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
+from sdtps_ref.properties.engine.causes.lines.calls import apart
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.signals.model import built_model, leaves, tensors, trainable
 from sdtps_ref.properties.watching.graph import Graph
@@ -112,7 +113,7 @@ def steepness(bench: Bench) -> dict[str, Any]:
     owned = _owned(inputs, probe)
     for even in (True, False):  # all alike, then all zero
         given = {name: _alike(part, even) for name, part in owned.items()}
-        watched = watch(partial(module, **given), seed=3)
+        watched = watch(apart(partial(module, **given)), seed=3)
         graph = Graph(watched.calls)
         for call in watched.calls:
             if call.name not in DIVIDES or len(call.read) < 2 or not float(call.read[1].detach().abs().amin()) < SMALL:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import jacobians
 from sdtps_ref.properties.kit.probe import Probe, seed_torch
 from sdtps_ref.properties.signals import noise_tests

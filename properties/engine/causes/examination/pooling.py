@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import USUAL, Bench, same
+from sdtps_ref.properties.engine.causes.bench import USUAL, Bench, same
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.probe import Probe
 
 NEAR = 1e-5
 KEPT = 5
 MANY = {"batch": 4, "num_tokens": 128, "keep": 64, "dim": 512, "slots": 25}
+LIGHT = 1e-250  # a cotangent so small that the gradient of a mask as steep as float64 goes is finite
+LARGEST = sys.float_info.max
 LARGE = {"scores": "normal", "training": False}
 
 
@@ -121,9 +124,12 @@ def gradient_of_decision(bench: Bench) -> dict[str, Any]:
     if not left < NEAR:
         return {}
     directions = values.draw("normal", tuple(pooled.shape), 3).to(pooled)
-    seen = torch.stack(
-        [values.gradient(pooled[:, m], ones, directions[:, m]) for m in range(probe.case.slots)], 1
-    )  # B M K
+    seen, light = torch.full_like(directions, torch.nan), 1.0
+    for light in (1.0, LIGHT):
+        rows = [values.gradient(pooled[:, m], ones, light * directions[:, m]) for m in range(probe.case.slots)]
+        seen = torch.stack(rows, 1)  # B M K
+        if seen.abs().amax() < 1e150:  # or its squares are no numbers
+            break
     if not seen.any():
         return {"mask.form": "none", "decision.reaches_pooled": bool(pooled.requires_grad)}
     if not seen.isfinite().all():
@@ -142,13 +148,37 @@ def gradient_of_decision(bench: Bench) -> dict[str, Any]:
     ):
         scale = float((seen * due).sum() / (due * due).sum())
         if same(seen, scale * due, 1e-4):
-            return found | {"mask.form": name, "mask.gain": scale}
+            return found | {"mask.form": name, "mask.gain": max(min(scale / light, LARGEST), -LARGEST)}
     if same(seen, gains.unsqueeze(-1) * owed, 1e-4) and same(gains, gains[:1].expand_as(gains), 1e-4):
         return found | {"mask.form": "before the softmax, slot by slot"}
     by_token = (seen / owed)[:1, :1]
     if same(seen, by_token * owed, 1e-4):
         return found | {"mask.form": "before the softmax, by place"}
     return found | {"mask.form": "another"}
+
+
+def samples_of_mask(bench: Bench) -> dict[str, Any]:
+    """`mask.of_own_sample`: whether a sample's pooled tokens move with its own D alone, of those of the batch."""
+    probe = bench.probe(**LARGE)
+    tokens = probe.tokens[:, :KEPT]
+    ones = torch.ones_like(tokens[:, :, 0]).requires_grad_()
+    pooled = probe.aggregate(tokens, ones)
+    seen = values.gradient(pooled[0], ones, values.draw("normal", tuple(pooled[0].shape), 3).to(pooled))
+    return {"mask.of_own_sample": bool(seen[1:].abs().amax() <= NEAR * seen.abs().amax())}
+
+
+def one_sample(bench: Bench) -> dict[str, Any]:
+    """`mask.of_one_sample`: whether a sample alone, with zeros in D, is pooled as it is in a batch, as M tokens."""
+    probe = bench.probe(**{**LARGE, "keep": 2, "num_tokens": 7})
+    tokens = probe.tokens[:, : probe.case.slots]  # as many tokens as slots: a mask along the wrong axis fits too
+    decision = torch.ones_like(tokens[:, :, 0])
+    decision[:, 0] = 0
+    pooled = probe.aggregate(tokens, decision)
+    try:
+        alone = probe.aggregate(tokens[:1], decision[:1])
+    except Exception:
+        return {"mask.of_one_sample": "raises"}
+    return {"mask.of_one_sample": "right" if same(alone, pooled[:1]) else "wrong"}
 
 
 def gradient_with_zeros(bench: Bench) -> dict[str, Any]:
@@ -197,4 +227,12 @@ def under_autocast(bench: Bench) -> dict[str, Any]:
     return {"pooled.under_autocast": "right"}
 
 
-EXAMINATIONS = (under_autocast, forward, gradient_of_decision, gradient_with_zeros, extremes)
+EXAMINATIONS = (
+    under_autocast,
+    forward,
+    gradient_of_decision,
+    samples_of_mask,
+    one_sample,
+    gradient_with_zeros,
+    extremes,
+)

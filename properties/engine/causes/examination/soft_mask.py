@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, full_jacobian, same
+from sdtps_ref.properties.engine.causes.bench import Bench, full_jacobian, same
 from sdtps_ref.properties.kit import jacobians, values
 
 FITS = 1e-4  # relative; a softmax in float32 is explained to 1e-6, what is none, to 0.1 or worse
@@ -95,6 +95,38 @@ def temperature(bench: Bench) -> dict[str, Any]:
     return found
 
 
+def extreme_temperatures(bench: Bench) -> dict[str, Any]:
+    """`temperature.extremes`: pairs of a temperature that was given, low or high, and what D's gradient has."""
+    found = []
+    for tau in (0.05, 20.0):
+        probe = bench.probe(tau=tau, training=False)
+        jacobian = jacobians.jacobian(probe.select().decision, probe.score)
+        rate = jacobians.softmax_behind(jacobian)[1].median()
+        found.append([probe.case.tau, float(1 / rate)])
+    return {"temperature.extremes": found}
+
+
+def columns(bench: Bench) -> dict[str, Any]:
+    """`soft_mask.columns`, of scores above zero: by what each score's own column of a softmax's Jacobian is scaled."""
+    probe = bench.probe()
+    score = probe.score.detach().sigmoid().requires_grad_()
+    own = jacobians.jacobian(probe.select(score=score).decision, score)  # B N N
+    apart = own - torch.diag_embed(own.diagonal(dim1=1, dim2=2))
+    if not (apart[:, 0, 1:] < 0).all() or not own.isfinite().all():
+        return {}
+    # Beside the diagonal it is -p_e p_n c_n: each column is p, and what is left of its size is the column's own factor.
+    p = torch.cat([apart[:, :1, 2], apart[:, 1:2, 2], apart[:, 2:, 1] * (apart[:, :1, 2] / apart[:, :1, 1])], 1)
+    p = p / p.sum(-1, keepdim=True)
+    factor = own.diagonal(dim1=1, dim2=2) / (p * (1 - p))
+    owed = (torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)) * factor.unsqueeze(1)
+    if not same(own, owed, FITS):
+        return {"soft_mask.columns": "another"}
+    for name, by in (("as they are", torch.ones_like(score)), ("divided by the score", score.detach())):
+        if same(factor * by, (factor * by)[:, :1].expand_as(factor), FITS):
+            return {"soft_mask.columns": name}
+    return {"soft_mask.columns": "each by its own"}
+
+
 def backward(bench: Bench) -> dict[str, Any]:
     """Whether the gradient is handed on as it comes: `gradient.linear`, and `gradient.repeats` in a second pass."""
     probe = bench.probe()
@@ -125,4 +157,4 @@ def large_scores(bench: Bench) -> dict[str, Any]:
     return {"soft_mask.finite_on_large_scores": bool(decision.isfinite().all() and reached.isfinite().all())}
 
 
-EXAMINATIONS = (form, temperature, backward, even_scores, large_scores)
+EXAMINATIONS = (form, temperature, extreme_temperatures, columns, backward, even_scores, large_scores)

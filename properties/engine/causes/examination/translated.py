@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.engine.causes.examination.conduct import callables, floating_parts
+from sdtps_ref.properties.engine.causes.lines.calls import apart
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.watching.record import Watched, watch
@@ -30,7 +31,7 @@ def reading_values(bench: Bench) -> dict[str, Any]:
     for name, build in callables(bench):
         probe = bench.probe()
         built = build(probe)
-        watched = watch(partial(built, probe.tokens, probe.score))
+        watched = watch(apart(partial(built, probe.tokens, probe.score)))
         for call in watched.calls:
             if call.name in READS_VALUES and call.read:
                 return {"values.read_by": call.name, "values.read_in": name, "values.place": _place(watched, call)}

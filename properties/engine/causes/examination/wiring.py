@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.engine.causes.examination.bench import Bench, same
+from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.engine.causes.examination.pooling import weights_behind
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.signals import fingerprint

@@ -15,6 +15,7 @@ from sdtps_ref.properties.engine.causes.hypotheses import (
     noise,
     numbers,
     pipeline,
+    process,
     ranking,
     soft_mask,
     temperature,
@@ -42,6 +43,7 @@ ALL: tuple[Hypothesis, ...] = tuple(
         noise,
         generator,
         conduct,
+        process,
     )
     for hypothesis in part.HYPOTHESES
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sdtps_ref.properties.engine.causes.hypothesis import MISLED, OTHER_RESULTS, Hypothesis, Readings
 
 WAKE = ("runtime.*", "symmetry.*", "shape.*", "selection.*", "gradient.*", "distributed.*", "decision.*",
@@ -15,6 +17,12 @@ def _scatters(r: Readings) -> bool:
     )
 
 
+def _written(r: Readings) -> Any:
+    if r["inputs.written"]:
+        return {"where": r["inputs.written"][0]}
+    return r["left.inputs"] and {"where": r["left.inputs"]["where"]}
+
+
 def _cached(r: Readings) -> bool:
     return (
         bool(r["state.answers"]) and not r["state.buffers"] and not r["state.born"] and not r["state.temperature_moves"]
@@ -25,12 +33,13 @@ HYPOTHESES = (
     Hypothesis(
         "inputs.written",
         "it writes into what the caller passed ({where})",
-        lambda r: (r["inputs.written"] or []) and {"where": r["inputs.written"][0]},
-        ("runtime.inputs_*",),
-        WAKE,
+        _written,
+        ("runtime.inputs_*", "independence.what_is_passed_in"),
+        (*WAKE, "aggregation.*"),
         OTHER_RESULTS,
         effect="whoever uses the tensor afterwards has other numbers, or an error in backward",
         fix="out-of-place operations: masked_fill, not masked_fill_",
+        root=True,
     ),
     Hypothesis(
         "state.cached",

@@ -36,6 +36,17 @@ def _ties(r: Readings) -> bool:
 
 HYPOTHESES = (
     Hypothesis(
+        "decision.constant_where_all_are_kept",
+        "where nothing is dropped (K = N) D is a constant, that carries no gradient",
+        lambda r: r["all_kept.trained"] is False and r["decision.requires_grad"] is True,
+        ("gradient.reaches_score",),
+        WAKE_OF_CHOICE,
+        MISLED,
+        3,
+        effect="the score is not trained by whatever keeps all tokens, as a schedule that starts at K = N does",
+        fix="the same way for K = N as for any K",
+    ),
+    Hypothesis(
         "keep.off_by_one",
         "K is off by {step}, for every size",
         _off_by_one,

@@ -13,7 +13,7 @@ GENERATOR = ("noise.is_independent", "runtime.respects_the_generator", "noise.*"
 def _reset(r: Readings) -> Any:
     if not noise_is_there(r) or r["noise.repeats_with_another_seed"] is not True or r["generator.decides_at_first"]:
         return None
-    return {"how": "" if r["generator.is_set"] else ", in a fork that hides it"}
+    return {"how": "" if r["generator.is_set"] or r["left.seed"] else ", in a fork that hides it"}
 
 
 HYPOTHESES = (
@@ -38,6 +38,7 @@ HYPOTHESES = (
         3,
         effect="the noise is a bias on the score; a reseeded global generator repeats everybody's dropout too",
         fix="leave torch.manual_seed to the caller",
+        root=True,
     ),
     Hypothesis(
         "generator.rewound",

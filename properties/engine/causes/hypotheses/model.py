@@ -21,18 +21,31 @@ def _unused(r: Readings) -> Any:
     return {"which": untrained[0], "how": how}
 
 
+def _over_batch(r: Readings) -> bool:
+    if r.fails("models.samples_do_not_meet") and "over batch" in (r["lines.model"] or {}):
+        return True
+    if r.has_part("mean over batch"):
+        return False
+    return (
+        False in (r["modalities.of_own_sample"], r["model.of_own_sample"])
+        and r["soft_mask.samples"] == "independent"
+        and r["weights.of_own_sample"] is not False
+        and r["ranking.by"] in ("score", None)
+        and r["wiring.of_own_sample"] is not False
+    )
+
+
+def _hidden(r: Readings) -> Any:
+    count = (not r["model.untrained"] and r["model.hidden"]) or r["parameters.hidden"]
+    return count and {"count": count}
+
+
 HYPOTHESES = (
     Hypothesis(
         "score.statistics_over_batch",
         "the score is scaled by a statistic of the whole batch where it is made",
-        lambda r: (
-            False in (r["modalities.of_own_sample"], r["model.of_own_sample"])
-            and r["soft_mask.samples"] == "independent"
-            and r["weights.of_own_sample"] is not False
-            and r["ranking.by"] in ("score", None)
-            and r["wiring.of_own_sample"] is not False
-        ),
-        ("symmetry.batch_independent", "distributed.*", "training.*"),
+        _over_batch,
+        ("symmetry.batch_independent", "distributed.*", "training.*", "models.samples_do_not_meet"),
         ("multimodal.*",),
         MISLED,
         3,
@@ -89,9 +102,9 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "model.unregistered",
-        "{count} parameters take part that module.parameters() does not list: layers in a plain list or a closure",
-        lambda r: r["model.hidden"] and not r["model.untrained"] and {"count": r["model.hidden"]},
-        ("training.everything_is_trained",),
+        "{count} parameters take part that parameters() does not list: layers in a plain list or a closure",
+        _hidden,
+        ("training.everything_is_trained", "branches.*", "multimodal.*", "shape.*", "gradient.is_the_derivative"),
         ("training.*", "runtime.*"),
         UNTRAINED,
         2,

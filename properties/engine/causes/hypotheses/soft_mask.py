@@ -93,6 +93,17 @@ HYPOTHESES = (
         fix="soft_mask = softmax((score + gumbel_noise) / tau, dim=-1)",
     ),
     Hypothesis(
+        "score.logarithm",
+        "the soft mask takes the score's logarithm: each token's gradient is divided by its own score",
+        lambda r: r["soft_mask.columns"] == "divided by the score" and r["soft_mask.samples"] == "independent",
+        (*SOFT_MASK, "gradient.follows_temperature"),
+        DOWNSTREAM,
+        MISLED,
+        4,
+        effect="low scores have steep gradients, and what is below zero has none, or NaN",
+        fix="soft_mask = softmax((score + gumbel_noise) / tau, dim=-1), the score as it comes",
+    ),
+    Hypothesis(
         "score.rescaled",
         "the selection divides the score by its own size before the soft mask",
         lambda r: (

@@ -46,8 +46,29 @@ def _another(r: Readings) -> Any:
     return {"found": f"{found:.4g}", "given": f"{given:g}", "factor": factor}
 
 
+def _undivided(r: Readings) -> bool:
+    """The factor is tau itself, at every tau."""
+    read, factors = _temperatures(r), r["soft_mask.factor"]
+    if not read or any(isinstance(each, str) for each in factors):
+        return False
+    return all(_alike(factor, given) for factor, (given, _) in zip(factors, read, strict=True))
+
+
+def _clamped(r: Readings) -> Any:
+    if not _temperatures(r) or _another(r) or _ignored(r) or _multiplied(r):
+        return None
+    if not all(_alike(factor, 1.0) for factor in r["soft_mask.factor"]):
+        return None  # the gradient's size tells a temperature from a factor at one of them alone
+    for given, found in r["temperature.extremes"] or []:
+        if not isinstance(found, str) and not abs(found - given) <= 1e-2 * given:
+            return {"given": f"{given:g}", "found": f"{found:.4g}"}
+    return None
+
+
 def _scaled(r: Readings) -> Any:
     factors, kept = r["soft_mask.factor"], r["soft_mask.kept"]
+    if _undivided(r):
+        return None
     if not _temperatures(r) or any(isinstance(each, str) for each in factors):
         return None
     if all(_alike(factor, 1.0) for factor in factors):
@@ -89,6 +110,27 @@ HYPOTHESES = (
         MISLED,
         effect="the gradient is right for a temperature that nobody asked for",
         fix="soft_mask = softmax((score + gumbel_noise) / tau, dim=-1)",
+    ),
+    Hypothesis(
+        "temperature.clamped",
+        "a temperature of {given} is not followed: the soft mask then has {found}",
+        _clamped,
+        ("sizes.backward_is_softmax", "draws.are_gumbel", "decision.backward_is_softmax"),
+        ("draws.*", *DOWNSTREAM),
+        MISLED,
+        effect="annealing ends where nobody meant it to end, and the gradient is that of another temperature",
+        fix="tau as it is given, or a ValueError where it is out of range",
+    ),
+    Hypothesis(
+        "gradient.without_temperature",
+        "the soft mask's gradient lacks the division by tau: it is tau times what it should be",
+        _undivided,
+        ("decision.backward_is_softmax", "gradient.gain_is_the_aggregators", "gradient.follows_temperature"),
+        DOWNSTREAM,
+        MISLED,
+        4,
+        effect="right at tau = 1, and annealing makes the gradient smaller where it should grow",
+        fix="in backward, soft_mask * (gradient - (gradient * soft_mask).sum(-1, keepdim=True)) / tau",
     ),
     Hypothesis(
         "soft_mask.scaled",

@@ -13,6 +13,17 @@ def _divided(r: Readings) -> bool:
 
 HYPOTHESES = (
     Hypothesis(
+        "weights.dropout",
+        "in train mode dropout takes weights away at random, and scales the others",
+        lambda r: r.has_part("dropout"),
+        ("aggregation.*", "gradient.matches_closed_form"),
+        WAKE_OF_POOLING,
+        OTHER_RESULTS,
+        3,
+        effect="a slot's weights no longer sum to one, and kept tokens go missing",
+        fix="dropout on the tokens or on the logits, before the softmax",
+    ),
+    Hypothesis(
         "weights.over_slots",
         "the softmax runs over the slots: they compete for each token",
         lambda r: r["weights.columns_are_one"] and not weights_sum_to_one(r),

@@ -18,7 +18,7 @@ from sdtps_ref.properties.reports.wording import expectation, notes, told, verdi
 LINES, COLUMNS, LABEL = 25, 80, 10
 ALSO = 5  # other causes that are told, one line each
 LEAST = {"found": 1, "not": 1, "also": 2, "judged": 2}  # lines that stay of each list, the first to be cut first
-STYLES = {"cause": "bold", "fix": "green", "also": "yellow"}
+STYLES = {"cause": "bold", "remark": "yellow", "fix": "green", "also": "yellow"}
 
 
 def print_first_screen(console: Console, certificate: Certificate, written: Sequence[str] = ()) -> None:
@@ -66,7 +66,7 @@ def _first_cause(certificate: Certificate) -> Iterator[Text]:
         return
     cause = certificate.causes[0]
     sentence = f"{cause.sentence}; or: {cause.alternative}" if cause.alternative else cause.sentence
-    yield from _labelled("cause", _wrapped(sentence, 4, COLUMNS - LABEL))
+    yield from _labelled(_weight(certificate, cause), _wrapped(sentence, 4, COLUMNS - LABEL))
     if cause.where is not None:
         line = _cut(f"{cause.where}   {cause.where.text}", COLUMNS - LABEL - 2)
         yield Text(f"{'':{LABEL}}  {line}", style="bold")
@@ -75,6 +75,12 @@ def _first_cause(certificate: Certificate) -> Iterator[Text]:
     if cause.fix:
         yield from _labelled("fix", _wrapped(cause.fix, 3, COLUMNS - LABEL))
     yield from _labelled("explains", _wrapped(", ".join(cause.explains), 2, COLUMNS - LABEL))
+
+
+def _weight(certificate: Certificate, cause: Cause) -> str:
+    """A cause is of what refuses, spoils the training or is in the user's own call; the rest is a remark."""
+    refuses = any(result.refuses for result in certificate.laws if result.id in cause.explains)
+    return "cause" if refuses or cause.training or cause.kind.startswith("call.") else "remark"
 
 
 def _others(certificate: Certificate) -> list[str]:

@@ -38,11 +38,11 @@ def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None =
     explained: set[str] = set()
 
     def add(cause: Cause, of_rank: int, root: bool = False) -> None:
-        refuses = any(failing[law_id].refuses for law_id in cause.explains)
+        matters = bool(cause.training) or any(failing[law_id].refuses for law_id in cause.explains)
         judged = any(not unfinished(failing[law_id]) for law_id in cause.explains)
         if cause.where is None:
             cause = replace(cause, where=line_of(cause.kind, read))
-        found.append(((refuses, judged, root, bool(cause.training)), of_rank, cause))
+        found.append(((matters, judged, root, bool(cause.training)), of_rank, cause))
         explained.update(cause.explains)
 
     order = [law_id for law_id in RANKS if law_id in failing]
@@ -57,7 +57,8 @@ def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None =
     for law_id in left:
         if law_id not in explained:
             add(cause_of(failing[law_id], failing), rank(law_id))
-    # What refuses before what does not, what was judged before what came to no end, a root before what it spoils.
+    # What refuses, or spoils the training, before what does neither; what was judged before what came to no end; a
+    # root before what it spoils; then by what it does to training.
     found.sort(key=lambda entry: (*entry[0], entry[1]), reverse=True)
     return tuple(cause for *_, cause in found)
 

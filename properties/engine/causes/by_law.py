@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import LawResult
-from sdtps_ref.properties.engine.budget import HUNG
+from sdtps_ref.properties.certificates.level import OUT_OF_TIME
 from sdtps_ref.properties.engine.causes.hypothesis import (
     AS_A_PROGRAM,
     LESS_EXPLORED,
@@ -98,7 +98,7 @@ def _raised_alike(one: LawResult, other: LawResult) -> bool:
 
 
 # What is said of a law that came to no end, or of whose cases too few said anything: no claim was seen broken.
-NO_END = (HUNG, "the process ended with exit status", "cases said something")
+NO_END = (OUT_OF_TIME, "the process ended with exit status", "cases said something")
 
 
 def unfinished(result: LawResult) -> bool:

@@ -101,6 +101,7 @@ class Mine(Plain):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "said"),
     [

@@ -75,9 +75,9 @@ def test_not_implemented_is_no_refusal_of_bad_input() -> None:
 
             return select
 
-    certificate = judged(Unfinished(), laws=["errors"])
+    law = "errors.keep_larger_than_tokens"
+    result = result_of(judged(Unfinished(), laws=[law]), law)
 
-    result = result_of(certificate, "errors.keep_larger_than_tokens")
     assert result.status == "failed"
     assert "NotImplementedError" in result.failure.message
 

@@ -71,12 +71,12 @@ def test_certify_without_a_target_certifies_the_reference(tmp_path: Path, capsys
     assert sum(law["examples"] for law in record["laws"]) < 1500
 
 
-def test_certify_takes_a_file_and_a_module(module: Path) -> None:
-    """A class by path, an object by module name from the current folder: as a program, from its command line on."""
+def test_certify_takes_a_file_and_a_module(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A class by path, as a program, from its command line on; an object by module name from the current folder."""
     by_path = sdtps("certify", f"{module}:Mine", "--law", "decision.forward_is_hard")
-    by_name = sdtps("certify", "mine:mine", "--law", "decision.forward_is_hard", "--in-process", cwd=module.parent)
+    by_name = main(["certify", "mine:mine", "--law", "decision.forward_is_hard", "--in-process"])
 
-    assert by_path.returncode == by_name.returncode == 0, by_path.stdout + by_name.stdout
+    assert (by_path.returncode, by_name) == (0, 0), by_path.stdout + capsys.readouterr().out
     assert "CERTIFIED, in part: by decision.forward_is_hard alone" in by_path.stdout
 
 
@@ -176,6 +176,7 @@ def test_laws_and_explain_tell_all(capsys: pytest.CaptureFixture[str]) -> None:
         assert part in explained
 
 
+@pytest.mark.slow
 def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same statuses, examples and classes, whether laws are tried one by one or two at a time."""
     records = []
@@ -189,6 +190,7 @@ def test_jobs_change_nothing_but_the_time(module: Path, tmp_path: Path, capsys: 
     assert one == two
 
 
+@pytest.mark.slow
 def test_what_takes_its_process_down_leaves_a_certificate(tmp_path: Path) -> None:
     """Exit status 1, every law with its status, no traceback of ours; and the laws that it does not disturb passed."""
     (tmp_path / "mine.py").write_text(

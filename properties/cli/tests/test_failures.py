@@ -90,6 +90,7 @@ def test_an_interrupt_tells_how_to_go_on(
     assert capsys.readouterr().err.endswith("; `--resume` goes on from here\n")
 
 
+@slow
 def test_certify_is_stopped_and_resumed(tmp_path: Path) -> None:
     """By SIGTERM, as by Ctrl-C: the line says how to go on, no process is left, and --resume finds the journal."""
     source = """

@@ -135,7 +135,11 @@ def test_memory_has_a_limit(told: Callable[[str], LawResult]) -> None:
         ("torch.relu = lambda x: 1 / 0", "the implementation replaced torch.relu; it was put back"),
         ("torch.Tensor.relu = lambda x: 1 / 0", "the implementation replaced Tensor.relu; it was put back"),
         ("print('loading weights')", "the implementation prints: 'loading weights'"),
-        ("threading.Thread(target=time.sleep, args=(60,), name='stays').start()", "left threads running: stays"),
+        pytest.param(
+            "threading.Thread(target=time.sleep, args=(60,), name='stays').start()",
+            "left threads running: stays",
+            marks=slow,
+        ),
     ],
 )
 def test_what_is_changed_is_put_back_and_noted(told: Callable[[str], LawResult], order: str, note: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.expected import ExpectedFailure
-from sdtps_ref.properties.certificates.level import CORE_LAWS, NOT_RUN, level_of, measured
+from sdtps_ref.properties.certificates.level import CORE_LAWS, NOT_RUN, OUT_OF_TIME, level_of, measured
 from sdtps_ref.properties.kit.case import CLASSES, Case
 from sdtps_ref.properties.kit.source_line import SourceLine
 
@@ -82,7 +82,14 @@ class LawResult:
     @property
     def refuses(self) -> bool:
         """A MUST that was not met; or, of whatever level, a law that was expected to fail and passed."""
-        return self.status == "xpassed" or (self.level == "MUST" and self.status in ("failed", "error"))
+        bad = self.status in ("failed", "error") and not self.out_of_time
+        return self.status == "xpassed" or (self.level == "MUST" and bad)
+
+    @property
+    def out_of_time(self) -> bool:
+        """It did not come to an end: that may be the machine's doing, and is no finding."""
+        said = self.failure.message if self.failure else self.reason
+        return self.status == "error" and OUT_OF_TIME in said
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -134,7 +141,7 @@ class Certificate:
             return "error"
         if any(result.refuses for result in self.laws):
             return "refused"
-        if any(result.level == "MUST" and result.reason.startswith(NOT_RUN) for result in self.laws):
+        if any(r.level == "MUST" and (r.reason.startswith(NOT_RUN) or r.out_of_time) for r in self.laws):
             return "error"
         return "error" if self.is_whole and not self.measured else "certified"
 

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable
 
 from sdtps_ref.properties.certificates.certificate import LawResult
-from sdtps_ref.properties.certificates.level import NOT_RUN
+from sdtps_ref.properties.certificates.level import NOT_RUN, OUT_OF_TIME
 from sdtps_ref.properties.kit.law import Law
 
 STRIKES = 2
 BESIDE = 12.0  # seconds of a run beside the implementation that are not counted; on a quiet machine it is three
 SCRIPTS = 8.0  # seconds; most of it is one import of torch
-HUNG = "did not finish within"
 MEMORY = "the implementation asked for more memory than it may have"
 
 
@@ -49,7 +48,7 @@ class Budget:
         lost = result.status == "error" and not (result.failure and result.failure.script)
         self.spent += result.seconds if lost else result.seconds_inside
         said = result.failure.message if result.failure else result.reason
-        if result.status == "error" and HUNG in said:
+        if result.status == "error" and OUT_OF_TIME in said:
             self.strikes["hung"] = self.strikes.get("hung", 0) + 1
         elif result.status == "error" and said.startswith(MEMORY):
             self.strikes["ran into the memory limit"] = self.strikes.get("ran into the memory limit", 0) + 1

@@ -73,7 +73,7 @@ def results_that_change(built: Any, arguments: list[Any], named: dict[str, Any],
     for tensor in floating([given, given_named]):
         tensor.requires_grad_(False)
     torch.manual_seed(seed)
-    first = tensors_of(called(built, given, given_named, way))
+    first = tensors_of(called(built, given, given_named, way), every=True)
     kept = [part.detach().clone() for part in first]
     for scale in (1.0, 0.7, 0.3):
         called(built, copied(arguments, scale), copied(named, scale), way)
@@ -87,14 +87,14 @@ def results_that_change(built: Any, arguments: list[Any], named: dict[str, Any],
     values = {name: part.detach().clone() for name, part in held.items()}
     with torch.inference_mode(way == "in inference mode"), torch.no_grad():
         for part in first:
-            part.detach().fill_(3.0)
+            part.detach().fill_(3 if part.is_floating_point() else 1)
     found += [
         f"writing into the results changes {name}, but should change nothing else"
         for name, part in held.items()
         if not torch.equal(part.detach(), values[name]) and not values[name].isnan().any()
     ]
     torch.manual_seed(seed)
-    again = tensors_of(called(built, copied(arguments), copied(named), way))
+    again = tensors_of(called(built, copied(arguments), copied(named), way), every=True)
     found += [
         f"result {i} of a later call changed when the first call's was written into, but should not"
         for i, (part, was) in enumerate(zip(again, kept, strict=True))

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 
-def tensors_of(result: Any) -> list[Tensor]:
-    """The floating tensors of what a call returned, in its own order."""
+def tensors_of(result: Any, every: bool = False) -> list[Tensor]:
+    """The floating tensors of what a call returned, in its own order; every: indices and masks too."""
     if isinstance(result, Tensor):
-        return [result] if result.is_floating_point() else []
+        return [result] if every or result.is_floating_point() else []
     if hasattr(result, "items"):
         result = result.values()
     elif hasattr(result, "__dict__"):
         result = vars(result).values()
-    return [part for each in result for part in tensors_of(each)] if hasattr(result, "__iter__") else []
+    return [part for each in result for part in tensors_of(each, every)] if hasattr(result, "__iter__") else []
 
 
 def along(outputs: list[Tensor]) -> Tensor:

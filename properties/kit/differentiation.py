@@ -19,6 +19,7 @@ class Differentiation(ABC):
     """Gradients, Jacobians, and what functions of this project make of them; each is a line of the script."""
 
     case: Case
+    tokens: Tensor
     script: Script
     score: Tensor
 

@@ -60,11 +60,18 @@ def answer_of(outputs: list[Tensor], given: list[Tensor], built: Any) -> dict[st
 
 
 def answer(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
-    """What `built` answers when it is called with copies of the arguments, after that seed."""
+    """What `built` answers when it is called with copies of the arguments, after that seed; where nothing of it trains,
+    also what it answers without gradients, as it is evaluated."""
     arguments, named = copied(arguments), copied(named)
     torch.manual_seed(seed)
     outputs = tensors_of(built(*arguments, **named))
-    return answer_of(outputs, floating([arguments, named]), built)
+    found = answer_of(outputs, floating([arguments, named]), built)
+    if not any(module.training for module in modules_in(built)):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            outputs = tensors_of(built(*copied(arguments), **copied(named)))
+        found |= {f"output {i} without gradients": part.clone() for i, part in enumerate(outputs)}
+    return found
 
 
 def call_aside(built: Any, arguments: list[Any], named: dict[str, Any]) -> None:
@@ -73,6 +80,34 @@ def call_aside(built: Any, arguments: list[Any], named: dict[str, Any]) -> None:
 
     with contextlib.suppress(Exception):
         built(*arguments, **named)
+
+
+class Interrupting(torch.overrides.TorchFunctionMode):
+    """Counts torch's calls, and raises in place of the one with the number `at`, as a device out of memory does."""
+
+    def __init__(self, at: int = -1) -> None:
+        super().__init__()
+        self.at, self.calls = at, 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # What is no computation raises for nobody: a shape that is read, a switch that is put back.
+        counts = getattr(function, "__name__", "") not in ("__get__", "size", "dim") and "grad" not in str(function)
+        self.calls += counts
+        if counts and self.calls - 1 == self.at:
+            raise RuntimeError("interrupted here, as a device that is out of memory would")
+        return function(*args, **(kwargs or {}))
+
+
+def interrupt(built: Any, arguments: list[Any], named: dict[str, Any], places: int = 6) -> None:
+    """Calls that raise inside, at so many places spread over the forward pass."""
+    counting = Interrupting()
+    modes = [counting]
+    while modes:
+        mode, given, given_named = modes.pop(0), copied(arguments, 0.7), copied(named, 0.7)
+        with mode:
+            call_aside(built, given, given_named)
+        if mode is counting:
+            modes = [Interrupting((2 * i + 1) * counting.calls // (2 * places)) for i in range(places)]
 
 
 def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) -> None:
@@ -113,6 +148,7 @@ def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) 
         wrong_named = {name: part[..., :-1] if isinstance(part, Tensor) else part for name, part in other_named.items()}
         call_aside(built, wrong, wrong_named)
         call_aside(built, others[:1], {})
+        interrupt(built, arguments, named)
     elif kind == "a call in another dtype":
         own = floating([arguments, named])[0].dtype
         double = [part.double() if isinstance(part, Tensor) else part for part in others]

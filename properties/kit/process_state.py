@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit.later_calls import call_aside, copied
+from sdtps_ref.properties.kit.later_calls import call_aside, copied, interrupt
 from sdtps_ref.properties.kit.values import modules_in
 
 
@@ -124,55 +124,102 @@ def flags_of(built: Any) -> dict[str, Any]:
     return found
 
 
-def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way: str) -> list[str]:
-    """What a call leaves otherwise than it found it, in words; then all of it is put back."""
-    import os
+class Kept:
+    """After the block torch's switches and flags, the random states, the folder and the environment are as before."""
+
+    def __enter__(self) -> None:
+        import os
+        import random
+        import warnings
+
+        import numpy
+
+        self.settings = {name: value for name, (value, _) in switches().items()}
+        self.flags = {name: getattr(*place) for name, place in torch_flags().items()}
+        self.drawn = numpy.random.get_state(), random.getstate()
+        self.folder, self.environ = os.getcwd(), dict(os.environ)
+        self.filters = warnings.catch_warnings()
+        self.filters.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        import os
+        import random
+
+        import numpy
+
+        self.filters.__exit__(*raised)
+        for name, (value, put_back) in switches().items():
+            if value != self.settings[name]:
+                put_back(self.settings[name])
+        for name, place in torch_flags().items():
+            if getattr(*place) != self.flags[name]:
+                setattr(*place, self.flags[name])
+        numpy.random.set_state(self.drawn[0])
+        random.setstate(self.drawn[1])
+        os.chdir(self.folder)
+        for name in os.environ.keys() - self.environ.keys():
+            del os.environ[name]
+        os.environ.update(self.environ)
+
+
+def start_elsewhere(otherwise: bool) -> None:
+    """Random states and filters that no call sets, as an earlier call may have left its own already; otherwise: the
+    switches and flags at another value than they have, too."""
     import random
     import warnings
 
     import numpy
 
-    state = numpy.random.get_state(), random.getstate(), list(warnings.filters), os.getcwd()
-    before = {name: value for name, (value, _) in switches().items()}
-    attributes = {name: getattr(*place) for name, place in torch_flags().items()}
-    around, drawn, own = surroundings(), generators(), flags_of(built)
+    numpy.random.seed(20111)
+    random.seed(20111)
+    warnings.resetwarnings()
+    warnings.filterwarnings("ignore", message="(?s).*")
+    turned = {
+        "the number of threads",
+        "the precision of matrix products",
+        "torch.set_warn_always",
+        "autocast's cache",
+        "flash attention",
+        "memory-efficient attention",
+        "deterministic algorithms",
+        "anomaly detection",
+    }
+    for name, (value, put) in switches().items() if otherwise else ():
+        if name in turned:
+            put("medium" if isinstance(value, str) else value + 1 if type(value) is int else not value)
+    for name, place in torch_flags().items() if otherwise else ():
+        if "tf32" not in name:  # of which the precision of matrix products is another name
+            setattr(*place, not getattr(*place))
+
+
+def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way: str) -> list[str]:
+    """What a call leaves otherwise than it found it, in words; then all of it is put back."""
     given, given_named = copied(arguments), copied(named)
-    try:
+    with Kept():
+        start_elsewhere(way == "from other settings")
+        before = {name: value for name, (value, _) in switches().items()}
+        flags = {name: getattr(*place) for name, place in torch_flags().items()}
+        around, drawn, own = surroundings(), generators(), flags_of(built)
+        before["grad mode"] = way != "without gradients"
         if way == "that raised":
             wrong = [part[..., :-1] if isinstance(part, Tensor) else part for part in given]
-            wrong_named = {k: part[..., :-1] if isinstance(part, Tensor) else part for k, part in given_named.items()}
+            wrong_named = {k: v[..., :-1] if isinstance(v, Tensor) else v for k, v in given_named.items()}
             call_aside(built, wrong, wrong_named)
             call_aside(built, given[:1], {})
-        elif way == "without gradients":
-            with torch.no_grad():
-                call_aside(built, given, given_named)
+            interrupt(built, given, given_named)
         else:
+            # Not as a context, which would put back what the call left.
+            torch.set_grad_enabled(way != "without gradients")
             call_aside(built, given, given_named)
-        now = switches()
+        now, later = switches(), flags_of(built)
         after = {name: getattr(*place) for name, place in torch_flags().items()}
         found = [f"{name}: {was} before, {now[name][0]} after" for name, was in before.items() if now[name][0] != was]
-        found += [
-            f"{name}: {was} before, {after[name]} after" for name, was in attributes.items() if after[name] != was
-        ]
+        found += [f"{name}: {was} before, {after[name]} after" for name, was in flags.items() if after[name] != was]
         found += [name for name, was in around.items() if surroundings()[name] != was]
         found += [name for name, was in drawn.items() if generators()[name] != was]
-        later = flags_of(built)
         found += [
             f"{name}: {was} before, {later.get(name)} after" for name, was in own.items() if later.get(name) != was
         ]
-    finally:
-        for name, (value, put_back) in switches().items():
-            if value != before[name]:
-                put_back(before[name])
-        for name, (owner, attribute) in torch_flags().items():
-            if getattr(owner, attribute) != attributes[name]:
-                setattr(owner, attribute, attributes[name])
-        numpy.random.set_state(state[0])
-        random.setstate(state[1])
-        if list(warnings.filters) != state[2]:
-            warnings.filters[:] = state[2]  # type: ignore[index]
-        os.environ.update(around["os.environ"])
-        os.chdir(state[3])
     return found
 
 

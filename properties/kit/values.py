@@ -112,12 +112,15 @@ def prepare(built: Any, dtype: torch.dtype, device: str, training: bool) -> Any:
 
 
 def stir(module: torch.nn.Module) -> bool:
-    """Give weights that are all zero other values: uniform weights would let a wrong mask look right."""
+    """Give weights that are all zero other values: uniform weights would let a wrong mask look right. A single number
+    stays: zero may be the logarithm of a temperature or of a scale.
+    """
     generator = torch.Generator().manual_seed(0)
     stirred = False
     for name, parameter in module.named_parameters():
         if (
             name.endswith("bias")
+            or parameter.numel() == 1
             or torch.nn.parameter.is_lazy(parameter)
             or parameter.is_meta
             or not parameter.is_floating_point()

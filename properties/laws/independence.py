@@ -16,7 +16,13 @@ from sdtps_ref.properties.laws.later_calls import FEW, METHODS, subjects
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
 
 EVAL = Domain(fixed=(Case(3, 11, 4, 16, 2, dtype="float64", training=False),))
-BOTH = Domain(fixed=(Case(2, 9, 4, 16, 3, scores="distinct"), Case(2, 9, 9, 16, 3, training=False, seed=1)))
+BOTH = Domain(
+    fixed=(
+        Case(2, 9, 4, 16, 3, scores="distinct"),
+        Case(2, 9, 9, 16, 3, training=False, seed=1),
+        Case(2, 9, 9, 16, 3, scores="distinct", seed=2),
+    )
+)
 SAME = 1e-6
 
 

@@ -54,10 +54,17 @@ def verdict_words(certificate: Certificate) -> str:
         return f"REFUSED: {meddling[0]}"
     if certificate.verdict == "refused":
         return f"REFUSED by {', '.join(r.id for r in certificate.laws if r.refuses)}"
-    late = [result for result in certificate.laws if result.reason.startswith(NOT_RUN)]
+    late = [result for result in certificate.laws if result.reason.startswith(NOT_RUN) or result.out_of_time]
+    late.sort(key=lambda result: result.out_of_time)  # stable: the run's own reason is the one that is told
     if late and any(result.status == "passed" for result in certificate.laws):
-        return f"NOT FINISHED, {len(late)} of {len(certificate.laws)} laws {late[0].reason}"
-    roots = [r for r in certificate.laws if r.status == "error"] or certificate.laws
+        return f"NOT FINISHED, {len(late)} of {len(certificate.laws)} laws {why(late[0]).removeprefix('it ')}"
+    errors = [result for result in certificate.laws if result.status == "error"]
+    if certificate.implementation["methods"] == ["call"] and not errors:
+        return (
+            "NOTHING TO CERTIFY: no decision that carries a gradient was seen; what chooses the tokens is trained "
+            "elsewhere, or not at all"
+        )
+    roots = errors or certificate.laws
     reasons = {r.failure.message if r.failure else r.reason for r in roots}
     nothing = "PASSED" if any(r.status == "xfailed" for r in certificate.laws) else "MEASURED"
     return f"NOTHING {nothing}: {'; '.join(sorted(reasons))}"

@@ -3,7 +3,8 @@
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure
 from sdtps_ref.properties.engine.reproduce import run_here, shows
 from sdtps_ref.properties.engine.runner import calm_torch
-from sdtps_ref.properties.kit.global_state import preserve_functions, preserve_settings
+from sdtps_ref.properties.kit import process_state
+from sdtps_ref.properties.kit.global_state import preserve_functions
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.kit.rendering import NEVER_RIGHT, NOT_REPRODUCED, REPRODUCED
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain
@@ -44,5 +45,5 @@ def _is_silent(failure: Failure, right: Plain) -> bool:
 
 def _run(failure: Failure, implementation: object) -> tuple[str, str]:
     """What the script printed and raised. Some faults leave torch changed, which is no business of the next one."""
-    with calm_torch(), preserve_functions("a script", set()), preserve_settings("a script", set()):
+    with process_state.Kept(), calm_torch(), preserve_functions("a script", set()):
         return run_here(failure.script, implementation)

@@ -13,6 +13,7 @@ from rich.table import Table
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.engine.certify import check_implementation
 from sdtps_ref.properties.engine.settings import Profile
+from sdtps_ref.properties.kit import process_state
 from sdtps_ref.properties.kit.cost import ALL_BUDGETS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.reference import Reference
@@ -65,7 +66,8 @@ def judge_planted(name: str, *, whole: bool) -> Certificate:
         # A stage brings the laws that the profile has time for; an id, whatever time it takes.
         named = {FAULTS[name].expected_law} & set(all_laws())
         laws = [*stages, *named] if whole else sorted(named)
-        return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False, isolated=False)
+        with process_state.Kept():  # what one leaves behind is no business of the next
+            return check_implementation(FAULTS[name](), profile=PROFILE, laws=laws, reproduce=False, isolated=False)
     right = make_right(name)
     compiles = whole and not getattr(right, "eager_only", False)
     profile = replace(PROFILE, budgets=ALL_BUDGETS) if compiles else PROFILE

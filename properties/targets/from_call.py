@@ -37,6 +37,9 @@ class FromCall:
         lines = [_told(site) for site in _distinct(reading.sites)]
         self.found = [subject.told, *lines[:3], f"form: {'; '.join(self.forms)}"]
         self.notes += [f"judged with {switch}=True, which is False by default" for switch in subject.switches]
+        self.notes += [
+            f"judged with a value for {name}, which keeps every token by default" for name in subject.enabled
+        ]
 
     @property
     def follows_contract(self) -> bool:

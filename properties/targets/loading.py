@@ -9,7 +9,7 @@ from typing import Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.targets.discovery import GROUP, offered
-from sdtps_ref.properties.targets.roots import package_of, put_on_path, stand_in
+from sdtps_ref.properties.targets.roots import forget, package_of, put_first, put_on_path, stand_in
 
 REFERENCE = "sdtps_ref.properties.reference:Reference"
 PUBLISHED = "sdtps_ref.properties.reference:published"  # with the mask of the papers, which does not train well
@@ -54,16 +54,14 @@ def load_module(place: str, target: str) -> ModuleType:
             return loaded
         if package:
             stand_in(package, path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
         try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[spec.name]
-            raise
-        return module
+            return _executed(name, path)
+        except ImportError as error:
+            if error.name not in {".".join(package[:count]) for count in range(1, len(package) + 1)}:
+                raise
+            forget(package)  # what is imported from it is made by its own code
+            put_first(path.parents[len(package)])
+            return importlib.import_module(name)
     except TargetError:
         raise
     except SyntaxError as error:
@@ -75,9 +73,45 @@ def load_module(place: str, target: str) -> ModuleType:
                 f"given target {target!r}, which is neither a module nor an entry point of group {GROUP} ({names}); "
                 f"accepted: {ACCEPTED}"
             ) from error
-        raise TargetError(f"{place} could not be imported: {error}; accepted: {ACCEPTED}") from error
+        raise TargetError(f"{place} could not be imported: {_missing(error, place)}") from error
+    except ImportError as error:
+        raise TargetError(
+            f"{place} could not be imported: {error}: install the release that the file needs, or give --root, the "
+            "folder from which the file's imports start"
+        ) from error
     except (Exception, SystemExit) as error:
         raise TargetError(f"{place} raised {type(error).__name__} when imported: {error}") from error
+
+
+def _executed(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return module
+
+
+def _missing(error: ModuleNotFoundError, place: str) -> str:
+    """Which package, and what helps; of a dotted place that is no file, what is accepted."""
+    if not place.endswith(".py") or error.name is None:
+        return f"{error}; accepted: {ACCEPTED}"
+    package = error.name.partition(".")[0]
+    found = sys.modules.get(package)
+    if found is None:
+        return (
+            f"it needs the package {package}, which is not installed: install it, or give --root, the folder from "
+            "which the file's imports start"
+        )
+    at = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", [])), "memory")
+    return (
+        f"{error.name} is not in the package {package} that was found at {at}: install the release that the file "
+        "needs, or give --root, the folder from which the file's imports start"
+    )
 
 
 def offers(module: ModuleType) -> str:

@@ -21,6 +21,11 @@ def put_on_path(path: Path) -> None:
             sys.path.insert(0, folder)
 
 
+def put_first(folder: Path) -> None:
+    """Put the folder at the head of the path, wherever else it is on it."""
+    sys.path.insert(0, str(folder))
+
+
 def put_root_on_path(root: str) -> None:
     """Put the root that was asked for at the head of the path, where child processes find it too.
 
@@ -32,12 +37,14 @@ def put_root_on_path(root: str) -> None:
 
 
 def _root(path: Path) -> Path:
-    """The nearest folder above the file in which every import lies that is not installed; else its own folder."""
+    """The nearest folder above the file that has most of the imports which are not installed; else its own folder."""
     wanted = {name for name in _imported(path) if not _is_installed(name)}
-    for folder in _above(path):
-        if wanted and all((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in wanted):
-            return folder
-    return path.parent
+    there = {folder: sum(_has(folder, name) for name in wanted) for folder in _above(path)}
+    return max(there, key=lambda folder: there[folder]) if any(there.values()) else path.parent
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).is_dir() or (folder / f"{name}.py").is_file()
 
 
 def _above(path: Path) -> Iterator[Path]:
@@ -85,6 +92,12 @@ def stand_in(package: tuple[str, ...], path: Path) -> None:
         made = ModuleType(name)
         made.__path__ = [str(top.joinpath(*package[:count]))]
         sys.modules[name] = made
+
+
+def forget(package: tuple[str, ...]) -> None:
+    """Take the package and what was imported from it out of the modules, so that it is imported anew."""
+    for name in [name for name in sys.modules if name == package[0] or name.startswith(f"{package[0]}.")]:
+        del sys.modules[name]
 
 
 def _parsed(path: Path) -> ast.AST:

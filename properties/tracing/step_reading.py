@@ -53,6 +53,14 @@ class StepReading(Reading):
             return torch.tensor([self.capture.norm(source)], dtype=torch.float64)  # of a large one, its norm
         return kept
 
+    def gradients(self, sources: list[Tensor]) -> list[Tensor | None]:
+        """`gradient` of each."""
+        return [self.gradient(source) for source in sources]
+
+    def size(self, tensor: Tensor) -> float:
+        """The norm of d loss / d tensor, as it came in the backward pass."""
+        return self.capture.norm(tensor) or 0.0
+
     def at(self, site: Site) -> StepReading:
         """The same step with one site, whose pooled tokens stand for the loss."""
         own = StepReading.__new__(StepReading)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,21 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.watching.sizes import CLASSES, IMAGE, SWITCH, TOKENS, WIDTH
+from sdtps_ref.properties.watching.fitting import Sizes, fitted, sizes_of
+from sdtps_ref.properties.watching.sizes import CLASSES, SWITCH
 
-BATCH, WORDS = 3, 12
-MANY = 40  # tokens, where a module keeps as many as there are of few
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes that arguments share: batch B, tokens N, channels C, words of a text L, image edge."""
-
-    batch: int = BATCH
-    tokens: int = TOKENS
-    width: int = WIDTH
-    words: int = WORDS
-    image: int = IMAGE
+FIRST = 20  # calls without what is None by default, before others with it
 
 
 def _normal(*shape: int) -> Callable[[int], Tensor]:
@@ -45,10 +35,10 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "attention map": lambda s: lambda seed: draw("normal", (s.batch, 4, s.tokens, s.tokens), seed).softmax(-1).float(),
     "square": lambda s: lambda seed: draw("normal", (s.batch, s.tokens, s.tokens), seed).softmax(-1).float(),
     "channels first": lambda s: _normal(s.batch, s.width, s.tokens),
-    "image": lambda s: _normal(s.batch, 3, s.image, s.image),
-    "map": lambda s: _normal(s.batch, s.width, 4, s.tokens // 4),
-    "map, channels last": lambda s: _normal(s.batch, 4, s.tokens // 4, s.width),
-    "video": lambda s: _normal(s.batch, 4, 3, s.image, s.image),
+    "image": lambda s: _normal(s.batch, s.colours, *s.picture),
+    "map": lambda s: _normal(s.batch, s.width, *s.grid),
+    "map, channels last": lambda s: _normal(s.batch, *s.grid, s.width),
+    "video": lambda s: _normal(s.batch, 4, s.colours, *s.picture),
     "all kept": lambda s: lambda seed: torch.ones(s.batch, s.tokens),
     "all kept in a column": lambda s: lambda seed: torch.ones(s.batch, s.tokens, 1),
     "mask": lambda s: lambda seed: torch.ones(s.batch, s.tokens, dtype=torch.bool),
@@ -66,6 +56,9 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "list of tokens": lambda s: lambda seed: [
         draw("normal", (s.batch, s.tokens, s.width), seed + i).float() for i in range(2)
     ],
+    "attention maps": lambda s: lambda seed: [
+        draw("normal", (s.batch, 4, s.tokens, s.tokens), seed + i).softmax(-1).float() for i in range(2)
+    ],
 }  # fmt: skip
 
 BY_NAME: list[tuple[str, tuple[str, ...]]] = [
@@ -79,8 +72,8 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*(video|clip|clips)", ("video", "tokens")),
     (r".*(policy|decision|keep_mask|token_mask|keep_policy)", ("all kept", "all kept in a column", "mask")),
     (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
-    (r".*(attn|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
-     ("scores", "attention", "scores in a column", "attention map", "square", "tokens")),
+    (r".*(attn|atten|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
+     ("scores", "attention", "scores in a column", "attention map", "square", "attention maps", "tokens")),
     (r".*(global|cls|pooled|sentence|sent|centre|center|guide|guidance|context_vec|summary).*",
      ("vector", "vector in a row", "tokens", "words")),
     (r".*(query|queries|hint|question|prompt|condition|cond|ctx|context|memory).*",
@@ -89,7 +82,8 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
      ("words", "vector", "tokens", "word ids", "vector in a row")),
     (r"(batch|inputs|modalities|streams|feats_dict|data)", ("tokens", "modalities", "list of tokens", "image")),
     (r".*", ("tokens", "image", "vector", "scores", "map", "map, channels last", "channels first", "modalities",
-             "list of tokens", "video", "one sample", "square", "word ids", "number")),
+             "list of tokens", "video", "attention map", "attention maps", "one sample", "square", "word ids",
+             "number")),
 ]  # fmt: skip
 
 
@@ -106,6 +100,10 @@ class Plan:
         made = {name: KINDS[kind](self.sizes)(seed + 17 * i) for i, (name, kind) in enumerate(self.kinds.items())}
         return [made.pop(name) for name in self.positional], made
 
+    def refitted(self, message: str) -> list[Plan]:
+        """The same kinds in other sizes, by what was said of shapes that do not fit."""
+        return [replace(self, sizes=sizes) for sizes in fitted(self.sizes, message)]
+
     def __str__(self) -> str:
         return ", ".join(f"{name} {described(KINDS[kind](self.sizes)(0))}" for name, kind in self.kinds.items())
 
@@ -121,8 +119,17 @@ def described(value: Any) -> str:
     return repr(value)
 
 
-def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
-    """Ways to call it, the likeliest first."""
+def plans(
+    call: Callable[..., Any],
+    module: nn.Module | None,
+    edge: int | None = None,
+    runs: Callable[[], bool] = lambda: False,
+) -> Iterator[Plan]:
+    """Ways to call it, the likeliest first.
+
+    edge: of an image, where it was built with one. runs: whether one of them ran, after which what is None by default
+    comes last.
+    """
     parameters = [
         p for p in inspect.signature(call).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
@@ -130,14 +137,37 @@ def plans(call: Callable[..., Any], module: nn.Module | None) -> Iterator[Plan]:
     optional = [p for p in parameters if p.default is not p.empty]
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
-    for sizes in _sizes(module):
-        for plan in _combined(required, sizes):
-            yield replace(plan, kinds=plan.kinds | switches)
-    for sizes in _sizes(module)[:2]:
-        for more in ([p] for p in helpful):
-            yield from _combined(required + more, sizes)
-        if len(helpful) > 1:
-            yield from _combined(required + helpful, sizes)
+    usual, *others = sizes_of(module, edge)
+    for plan in _each_once(_ordered(required, helpful, usual, others, runs)):
+        yield replace(plan, kinds=plan.kinds | switches)
+
+
+def _ordered(
+    required: list[inspect.Parameter],
+    helpful: list[inspect.Parameter],
+    usual: Sizes,
+    others: list[Sizes],
+    runs: Callable[[], bool],
+) -> Iterator[Plan]:
+    """The likeliest few without and with what is None by default, before all others."""
+    yield from itertools.islice(_combined(required, usual), FIRST)
+    with_more = [[*required, p] for p in helpful] + ([required + helpful] if len(helpful) > 1 else [])
+    for parameters in [] if runs() else with_more:
+        yield from itertools.islice(_combined(parameters, usual), FIRST // 2)
+    for sizes in (usual, *others):
+        yield from _combined(required, sizes)
+    for sizes in (usual, *others[:1]):
+        for parameters in with_more:
+            yield from _combined(parameters, sizes)
+
+
+def _each_once(planned: Iterator[Plan]) -> Iterator[Plan]:
+    seen = set()
+    for plan in planned:
+        key = (tuple(plan.kinds.items()), plan.sizes)
+        if key not in seen:
+            seen.add(key)
+            yield plan
 
 
 def _is_tensorlike(name: str) -> bool:
@@ -175,38 +205,3 @@ def _products(lengths: list[int], limit: int = 400) -> list[tuple[int, ...]]:
     for length in lengths:
         ranks = sorted(((*rank, i) for rank in ranks for i in range(length)), key=sum)[:limit]
     return ranks
-
-
-def _sizes(module: nn.Module | None) -> list[Sizes]:
-    """The sizes to try: those that were built with, then those that the module's own layers ask for."""
-    if module is None:
-        return [Sizes(), Sizes(tokens=MANY, words=MANY)]
-    widths: list[int] = []
-    tokens: list[int] = [TOKENS]
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            widths.append(part.in_features)
-        elif isinstance(part, nn.LayerNorm):
-            widths.append(int(part.normalized_shape[-1]))
-        elif isinstance(part, nn.MultiheadAttention):
-            widths.append(part.embed_dim)
-    for _, parameter in module.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            continue
-        if parameter.dim() == 3 and parameter.shape[0] == 1 and parameter.shape[1] > 2:
-            tokens += [parameter.shape[1], parameter.shape[1] - 1]
-        if parameter.dim() == 2:
-            widths.append(parameter.shape[0])
-    images = [IMAGE]
-    for part in module.modules():
-        size = getattr(part, "img_size", None)
-        size = size[0] if isinstance(size, (tuple, list)) and size else size
-        if isinstance(size, int) and size not in images:
-            images.insert(0, size)
-    widths = list(
-        dict.fromkeys([*([WIDTH] if WIDTH in widths or not widths else []), *[w for w in widths if w > 1], WIDTH])
-    )
-    tokens = list(dict.fromkeys([*tokens[:3], MANY]))
-    return [
-        Sizes(tokens=n, width=c, words=WORDS if n < MANY else n, image=images[0]) for n in tokens for c in widths[:4]
-    ]

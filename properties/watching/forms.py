@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.roads import has_own_backward
 from sdtps_ref.properties.watching.sites import Site
 
 SUMS = ("add", "sub", "__add__", "__sub__", "__radd__", "__rsub__", "rsub", "__iadd__", "__isub__", "add_", "sub_")
@@ -18,6 +19,7 @@ WEIGHTS = "D on the weights after the softmax"
 POLICY = "D in a policy softmax"
 GIVEN = "an aggregator: D is passed in"
 HARD = "a hard choice without D"
+OWN = "a choice with a backward pass of its own, as perturbed top-K has"
 OTHER = "D acts in a form of its own"
 
 
@@ -26,7 +28,7 @@ def form_of(reading: Reading, site: Site) -> str:
     if site.kind == "given":
         return GIVEN
     if site.decision is None or site.decision_call is None:
-        return HARD
+        return OWN if has_own_backward(reading, site) else HARD
     meeting = _meeting(reading, site.decision_call)
     if meeting is None:
         return RETURNED

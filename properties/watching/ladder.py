@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from sdtps_ref.properties.watching.reading import Reading
@@ -11,33 +13,19 @@ from sdtps_ref.properties.watching.sites import Site
 JUMP = 1e3  # between a call's result and what it was made of, a gradient that grows by more enters there
 
 
-class Sizes:
-    """Norms of the loss's gradient, each computed once."""
-
-    def __init__(self, reading: Reading):
-        self.reading = reading
-        self._found: dict[int, float] = {}
-
-    def of(self, tensor: Tensor) -> float:
-        """The norm of d loss / d tensor."""
-        if id(tensor) not in self._found:
-            slope = self.reading.gradient(tensor)
-            self._found[id(tensor)] = 0.0 if slope is None else float(slope.detach().double().norm())
-        return self._found[id(tensor)]
-
-
 def _growth(reading: Reading, calls: list[Call], first: int) -> tuple[Call, float] | None:
     """The call of these at which the gradient grows the most; first: what counts depends on this call."""
-    sizes = Sizes(reading)
-    most: tuple[Call, float] | None = None
+    rungs = []
     for call in calls:
         results = [t for t in call.tensors if t.requires_grad]
         given = [t for t in call.read if t.requires_grad and _on_the_way(reading, t, first)]
-        made = max(map(sizes.of, results), default=0.0)
-        if not given or made == 0:
-            continue
-        ratio = max(map(sizes.of, given)) / made
-        if most is None or ratio > most[1]:
+        if given and results:
+            rungs.append((call, results, given))
+    most: tuple[Call, float] | None = None
+    for call, results, given in rungs:
+        made = max(map(reading.size, results))
+        ratio = max(map(reading.size, given)) / made if made else 0.0
+        if made and (most is None or ratio > most[1]):
             most = (call, ratio)
     return most if most is not None and most[1] >= JUMP else None
 
@@ -62,3 +50,20 @@ def jump_below(reading: Reading, site: Site) -> tuple[Call, float] | None:
         return None
     numbers = [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
     return _growth(reading, [reading.watched.calls[n] for n in numbers], -1)
+
+
+def first_not_finite(reading: Reading) -> Call | None:
+    """The call at which the gradient stops being finite: that of all its results is, that of something it read is not,
+    though nothing else that read it has such a one."""
+    spoilt = {
+        id(t)
+        for call in reading.watched.calls
+        if not all(math.isfinite(reading.size(made)) for made in call.tensors if made.requires_grad)
+        for t in call.read
+    }
+    for call in reversed(reading.watched.calls):
+        if not any(reading.size(t) for t in call.tensors if t.requires_grad):
+            continue
+        if any(t.requires_grad and id(t) not in spoilt and not math.isfinite(reading.size(t)) for t in call.read):
+            return call
+    return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from sdtps_ref.properties.watching.record import Call, Watched, watch
 from sdtps_ref.properties.watching.sites import Site, find_sites, is_hard
 
 REMOVED = 6  # kept tokens that are taken away, one at a time, to see what that does
+FEW, LARGE = 2, 3e7  # so many only where a pass computes more numbers than this
 ROWS = 32  # rows of D's Jacobian that are taken as they are; of longer ones, as many random combinations
 
 
@@ -28,6 +29,7 @@ class Reading:
     sites: list[Site]
     run: Callable[[], Any]
     seed: int
+    _slopes: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
@@ -62,11 +64,50 @@ class Reading:
     def _loss(self) -> Tensor | None:
         return self.loss()
 
+    def gradients(self, sources: list[Tensor]) -> list[Tensor | None]:
+        """d loss / d source for each; None where no path leads there."""
+        found: list[Tensor | None] = [None] * len(sources)
+        asked = [i for i, source in enumerate(sources) if source.requires_grad]
+        if self._loss is None or not asked:
+            return found
+        slopes = torch.autograd.grad(self._loss, [sources[i] for i in asked], retain_graph=True, allow_unused=True)
+        for i, slope in zip(asked, slopes, strict=True):
+            found[i] = slope
+        return found
+
     def gradient(self, source: Tensor) -> Tensor | None:
-        """d loss / d source; None where no path leads there."""
-        if self._loss is None or not source.requires_grad:
-            return None
-        return torch.autograd.grad(self._loss, source, retain_graph=True, allow_unused=True)[0]
+        """d loss / d source; None where no path leads there. Kept: several laws ask for the same."""
+        if id(source) not in self._slopes:
+            self._slopes[id(source)] = (source, self.gradients([source])[0])
+        return self._slopes[id(source)][1]
+
+    def size(self, tensor: Tensor) -> float:
+        """The norm of d loss / d tensor, for a tensor of this pass; 0 where no path leads there."""
+        return self._sizes.get(id(tensor), 0.0)
+
+    @cached_property
+    def _sizes(self) -> dict[int, float]:
+        """All norms, by one backward pass: each gradient is measured as it comes by, and not kept."""
+        held = [tensor for call in self.watched.calls for tensor in (*call.tensors, *call.outside)]
+        wanted = {id(tensor): tensor for tensor in held if tensor.requires_grad}
+        leaves = [tensor for tensor in wanted.values() if tensor.is_leaf]
+        found: dict[int, float] = {}
+        if self._loss is None or not leaves:
+            return found
+
+        def measure(key: int, slope: Tensor) -> None:
+            found[key] = float(torch.linalg.vector_norm(slope.detach(), dtype=torch.float64))
+
+        hooks = [tensor.register_hook(partial(measure, key)) for key, tensor in wanted.items() if not tensor.is_leaf]
+        try:
+            slopes = self.gradients(leaves)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for leaf, slope in zip(leaves, slopes, strict=True):
+            if slope is not None:
+                measure(id(leaf), slope)
+        return found
 
     def again(self, answers: dict[int, Callable[[Tensor], Tensor]]) -> Watched:
         """The same pass, with other results for some calls."""
@@ -103,7 +144,8 @@ def removal(reading: Reading, site: Site) -> list[tuple[float, float]]:
         return []
     decision = site.decision.detach()
     pairs = []
-    for position in _spread(decision.round().nonzero(), REMOVED):
+    computed = sum(tensor.numel() for call in reading.watched.calls for tensor in call.tensors)
+    for position in _spread(decision.round().nonzero(), FEW if computed > LARGE else REMOVED):
         other = decision.clone()
         other[tuple(position)] = 0
         if _is_one_hot(decision):

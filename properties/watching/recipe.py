@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.watching.sizes import Settings
+from sdtps_ref.properties.watching.settings import Settings
 
 SHOWS = '''
 module, arguments, named = example()
@@ -99,7 +99,7 @@ def written(value: Any) -> str:
             shares = value.dim() > 1 and torch.allclose(value.sum(-1), torch.ones(()), atol=1e-4)
             return f"torch.randn({shape}){'.softmax(-1)' if shares else ''}"
         return f"torch.tensor({value.tolist()})"
-    if isinstance(value, Settings):
+    if isinstance(value, Settings) and value.by_attribute:
         return f"SimpleNamespace({_listed(value)})"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {written(part)}" for key, part in value.items()) + "}"

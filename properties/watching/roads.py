@@ -33,7 +33,7 @@ def moved_elsewhere(reading: Reading, site: Site) -> bool:
     upstream = reading.upstream(site.score_call, site.score)
     learned = [tensor for tensor in upstream if isinstance(tensor, nn.Parameter)]
     if not site.score.requires_grad:
-        slopes = [reading.gradient(tensor) for tensor in learned or upstream]
+        slopes = reading.gradients([*learned] or upstream)
     else:
         try:
             loss = reading.loss(reading.again({site.score_call.number: lambda result: _cut(result, site.score)}))
@@ -55,6 +55,17 @@ def has_own_backward(reading: Reading, site: Site) -> bool:
         if any(t.requires_grad and not t.is_leaf and moved(reading, t) for t in call.tensors):
             return True
     return False
+
+
+def handed_on(reading: Reading, site: Site) -> Tensor | None:
+    """What a choice with a backward pass of its own was made by, as the tensor that gets its gradient."""
+    for n in [site.choice.number, *reading.graph.ancestors(site.choice.number)]:
+        call = reading.watched.calls[n]
+        for tensor in (*call.tensors, *call.read):
+            trainable = tensor.requires_grad and tensor.dim() > 1 and not isinstance(tensor, nn.Parameter)
+            if trainable and moved(reading, tensor):
+                return tensor
+    return None
 
 
 def _cut(result: Tensor, score: Tensor) -> Tensor:
@@ -242,3 +253,21 @@ def _picks_tokens(call: Call) -> bool:
         return False
     source, chosen = call.read[0], call.tensors[0]
     return source.is_floating_point() and source.dim() >= 3 and chosen.dim() >= 3 and chosen.requires_grad
+
+
+def where_soft(reading: Reading) -> Call | None:
+    """The straight-through sum of a choice whose result is its soft half: what the hard half adds is nothing."""
+    calls, graph = reading.watched.calls, reading.graph
+    for site in reading.sites:
+        for number in graph.descendants(site.choice.number) if site.decision is None else ():
+            call = calls[number]
+            if call.name not in ("add", "__add__", "sub", "__sub__", "__radd__") or not call.tensors:
+                continue
+            made = call.tensors[0]
+            if not made.requires_grad or made.numel() != site.ranked.numel() or is_hard(made):
+                continue
+            halves = [n for n in graph.ancestors(number) if calls[n].name in ("softmax", "sigmoid", "gumbel_softmax")]
+            soft = [t for n in halves if not graph.depends(n, site.choice.number) for t in calls[n].tensors]
+            if any(t.shape == made.shape and torch.allclose(t, made, atol=1e-6) for t in soft):
+                return call
+    return None

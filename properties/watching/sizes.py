@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -11,8 +12,11 @@ from torch import nn
 TOKENS, KEPT, SLOTS, WIDTH, HEADS, DEPTH, CLASSES, IMAGE, PATCH = 16, 6, 4, 32, 4, 2, 5, 32, 8
 TAU, RATIO = 0.7, 0.5
 
+IMAGES = r"(image|img|input|frame)_?(size|resolution|res)|height|width_px|img_h|img_w"
 NAMED: list[tuple[str, Any]] = [
-    (r"(image|img|input|frame)_?(size|resolution|res)|height|width_px|img_h|img_w", IMAGE),
+    (r"device", "cpu"),
+    (r".*_per_(depth|layer|stage|block)", (KEPT,) * DEPTH),
+    (IMAGES, IMAGE),
     (r"patch_?size|stride(_size)?", PATCH),
     (r"in_?chans?|in_channels_img", 3),
     (r".*(num|n)_?class(es)?|nb_class(es)?|classes", CLASSES),
@@ -39,14 +43,22 @@ NAMED: list[tuple[str, Any]] = [
     (r"(c|d|h|dim_.*|d_.*|hidden_.*|embed_.*|feat_.*|in_.*|out_.*|vis_.*|txt_.*|text_.*)", WIDTH),
 ]
 CONFIG = re.compile(r"cfg|.*config|args|opts?|.*options|hparams|params|hp|conf|settings|arguments")
+SELECTS = re.compile(
+    r".*(keep|kept|prun|select|sparse|sparsity|top_?k|retain|budget|drop_?loc|reduction_loc|num_tokens).*"
+    r"|(.*_)?(token|sampl\w*)_?(ratio|rate|fraction)s?(_list)?|k"
+)
+RATES = re.compile(r".*(ratio|rate|fraction|percent|budget|sparsity).*")
 SWITCH = re.compile(r".*(gumbel|noise|straight|ste|differentiable|hard|sparse|prun|select|stochastic|policy).*")
 
 
-def value_for(name: str, annotation: Any = None) -> Any:
-    """The value of a constructor's argument of this name. Raises LookupError where nothing is known of it."""
+def value_for(name: str, annotation: Any = None, like: Callable[[], Any] | None = None) -> Any:
+    """The value of a constructor's argument of this name; like: makes a configuration, where the name says it is one.
+
+    Raises LookupError where nothing is known of it.
+    """
     plain = name.lower().lstrip("_")
-    if CONFIG.fullmatch(plain):
-        return Settings()
+    if like is not None and CONFIG.fullmatch(plain):
+        return like()
     if annotation in (bool, "bool") or plain.startswith(("use_", "with_", "is_", "enable_", "return_")):
         return True
     for pattern, value in NAMED:
@@ -59,6 +71,25 @@ def value_for(name: str, annotation: Any = None) -> Any:
     raise LookupError(name)
 
 
+def switched_on(name: str, default: Any) -> Any:
+    """A value with which tokens are dropped, in place of a default that drops none; else the default.
+
+    None, an empty list and a rate of 0 or 1, or nothing but ones, drop none where the name is about keeping tokens.
+    """
+    plain = name.lower()
+    if not SELECTS.fullmatch(plain) or isinstance(default, bool):
+        return default
+    rate = RATES.fullmatch(plain) is not None
+    if isinstance(default, (list, tuple)) and default and rate and all(part == 1 for part in default):
+        return type(default)(RATIO for _ in default)
+    if default is None or default in ((), []) or (rate and default in (0, 1)):
+        try:
+            return value_for(plain)
+        except LookupError:
+            return default
+    return default
+
+
 def smaller(name: str, default: Any) -> Any:
     """A small value in place of a large default, where the name says that it is a size; else the default."""
     if isinstance(default, bool) or not isinstance(default, int) or default <= 48:
@@ -68,29 +99,3 @@ def smaller(name: str, default: Any) -> Any:
     except LookupError:
         return default
     return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
-class Settings(dict[str, Any]):
-    """A configuration object that has whatever is asked for, by attribute, key or `get`, valued by its name."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self[name]
-
-    def __missing__(self, name: str) -> Any:
-        try:
-            self[name] = value_for(str(name))
-        except LookupError:
-            self[name] = Settings() if str(name).isupper() or str(name).istitle() else False
-        return self[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """What was asked for; the caller's default where it has one."""
-        return self[name] if default is None else default
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return id(self)

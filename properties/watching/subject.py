@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ class Subject:
 
     make: the arguments of one call, from a seed. told: how it was built and called, for the report. switches:
     arguments that were turned on, which are off by default; by_default: the same call of what is built without them.
+    enabled: arguments that were given because with their defaults no token would be dropped.
     """
 
     name: str
@@ -30,10 +32,22 @@ class Subject:
     told: str = ""
     switches: list[str] = field(default_factory=list)
     by_default: Subject | None = None
+    enabled: list[str] = field(default_factory=list)
     recipe: Recipe | None = None  # how the call is written down; None for a closure
 
-    def inputs(self, seed: int = 0, same: bool = False, rows: slice | None = None) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other."""
+    def copy(self) -> Subject | None:
+        """The same with a module of its own, in the same state; None where it cannot be copied."""
+        if self.module is None or self.callable is not self.module:
+            return None
+        try:
+            module = copy.deepcopy(self.module)
+        except Exception:
+            return None
+        return replace(self, callable=module, module=module)
+
+    def inputs(self, seed: int = 0, same: bool = False, changed: bool = False) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other;
+        changed: other values, also where the arguments are the same for every seed."""
 
         def prepared(value: Any) -> Any:
             if not isinstance(value, Tensor):
@@ -42,16 +56,21 @@ class Subject:
                 value = value[:1].expand_as(value).clone()
             if not value.is_floating_point():
                 return value
-            return value.detach().clone().requires_grad_()
+            made = value.detach().clone()
+            if changed and made.dim() > 1:
+                made = 0.7 * made.flip(-1)
+            return made.requires_grad_()
 
         args, kwargs = self.make(seed)
         if same:
             args, kwargs = [_alike(value) for value in args], {name: _alike(value) for name, value in kwargs.items()}
         return tree_map(prepared, args), tree_map(prepared, kwargs)
 
-    def run(self, seed: int = 0, *, training: bool = True, same: bool = False) -> Callable[[], Any]:
+    def run(
+        self, seed: int = 0, *, training: bool = True, same: bool = False, changed: bool = False
+    ) -> Callable[[], Any]:
         """One forward pass, ready to be made any number of times from the same state."""
-        args, kwargs = self.inputs(seed, same)
+        args, kwargs = self.inputs(seed, same, changed)
         state = None if self.module is None else {k: v.clone() for k, v in self.module.named_buffers()}
 
         def call() -> Any:

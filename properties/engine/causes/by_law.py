@@ -20,6 +20,8 @@ from sdtps_ref.properties.kit.law import all_laws
 # made through the contract, and among each other in this order.
 RANKS = {
     "call.gradient_reaches_score": UNTRAINED,
+    "call.gradient_is_finite": UNTRAINED,
+    "call.score_tells_tokens_apart": UNTRAINED,
     "call.gain_is_about_one": STEEP,
     "call.backward_stays_in_its_sample": MISLED,
     "call.decision_meets_its_tokens": MISLED,
@@ -59,6 +61,10 @@ FOLLOWS = {
     "call.gain_is_about_one": ("gradient.well_conditioned", "gradient.is_finite_in_float16"),
 }
 TRAINING = {
+    "call.gradient_is_finite": "NaN gradients",
+    "call.score_tells_tokens_apart": "the score tells no tokens apart",
+    "call.score_is_not_saturated": "saturated score",
+    "call.what_is_scored_is_used": "a part is never trained",
     "call.gradient_reaches_score": "the score is never trained",
     "gradient.reaches_score": "the score is never trained",
     "gradient.is_finite": "NaN gradients",

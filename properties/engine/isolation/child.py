@@ -18,7 +18,8 @@ from typing import Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
-from sdtps_ref.properties.engine.budget import HUNG, MEMORY, Budget
+from sdtps_ref.properties.certificates.level import OUT_OF_TIME
+from sdtps_ref.properties.engine.budget import MEMORY, Budget
 from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.isolation.pipe import READY
 from sdtps_ref.properties.engine.isolation.subject import Subject
@@ -108,7 +109,9 @@ class SubprocessRunner:
         except (Lost, Refused) as how:
             said, case = self._said(), self._case()
             self._end()
-            if HUNG in str(how) and seconds != usual:  # the run's time was over before the law's was: it is not accused
+            if (
+                OUT_OF_TIME in str(how) and seconds != usual
+            ):  # the run's time was over before the law's was: it is not accused
                 self.budget.spent += time.perf_counter() - started
                 return self.budget.over(law)
             result = LawResult(law.id, law.level, "error", reason=str(how), seconds=time.perf_counter() - started)
@@ -219,7 +222,7 @@ class SubprocessRunner:
         try:
             line = self.answers.get(timeout=None if seconds is None else seconds + GRACE)
         except queue.Empty:
-            raise Lost(f"it {HUNG} {whole or 0:.3g} s, nor end when told to") from None
+            raise Lost(f"it {OUT_OF_TIME} {whole or 0:.3g} s, nor end when told to") from None
         if line is None:
             raise Lost(self._ending(whole))
         return line
@@ -243,7 +246,7 @@ class SubprocessRunner:
         said = self._said()
         where = _place(said)
         if said.startswith("Timeout (") or "\nTimeout (" in said:
-            return f"it {HUNG} {seconds or 0:.3g} s{where}"
+            return f"it {OUT_OF_TIME} {seconds or 0:.3g} s{where}"
         if status == 1 and "MemoryError" in said:
             return f"{MEMORY} ({self.limits.memory_gib:g} GiB; --memory-limit)"
         if status < 0:

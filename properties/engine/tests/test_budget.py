@@ -8,8 +8,8 @@ import pytest
 
 from sdtps_ref.__main__ import main
 from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
-from sdtps_ref.properties.certificates.level import NOT_RUN
-from sdtps_ref.properties.engine.budget import HUNG, MEMORY, Budget
+from sdtps_ref.properties.certificates.level import NOT_RUN, OUT_OF_TIME
+from sdtps_ref.properties.engine.budget import MEMORY, Budget
 from sdtps_ref.properties.engine.isolation.child import SubprocessRunner
 from sdtps_ref.properties.engine.isolation.subject import Named
 from sdtps_ref.properties.engine.settings import PROFILES, Limits, RunSettings
@@ -25,7 +25,9 @@ def lost(said: str, seconds: float = 1.0) -> LawResult:
     return LawResult(LAW.id, LAW.level, "error", reason=said, seconds=seconds, failure=Failure(said, CASE, ""))
 
 
-@pytest.mark.parametrize("said", [f"it {HUNG} 20 s, in choose (mine.py, line 3)", f"{MEMORY} (4 GiB; --memory-limit)"])
+@pytest.mark.parametrize(
+    "said", [f"it {OUT_OF_TIME} 20 s, in choose (mine.py, line 3)", f"{MEMORY} (4 GiB; --memory-limit)"]
+)
 def test_two_are_enough(said: str) -> None:
     """After two laws that hung or hit the memory limit nothing more is run, and the reason says so."""
     budget = Budget()

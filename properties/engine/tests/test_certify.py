@@ -321,7 +321,7 @@ def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
     law = "aggregation.equals_gather_first"
     result = by_id(check_implementation(Zeros(), profile=FEW, laws=[law], reproduce=False, isolated=False))[law]
 
-    assert result.status == "error"
+    assert result.status == "skipped"
     assert "cases said something" in result.reason
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -9,6 +12,7 @@ from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.alignment import misaligned
 from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.roads import where_soft
 from sdtps_ref.properties.watching.sites import Site
 
 
@@ -18,9 +22,18 @@ def decision_is_hard(probe: Probe) -> None:
 
     Why: what is off by rounding is multiplied by whatever masks the logits: by 1e10 it moves a logit by hundreds, and
     dropped tokens leak into the pooled ones.
-    Breaks when: the sum is written without parentheses, `hard + soft - soft.detach()`: Python adds from the left.
+    Breaks when: the sum is written without parentheses, `hard + soft - soft.detach()`: Python adds from the left; or
+    soft and hard change places in it.
     Remedy: `hard + (soft - soft.detach())`.
     """
+    swapped = where_soft(passes_of(probe).reading())
+    if swapped is not None:
+        raise Violation(
+            "D is soft in the forward pass: soft and hard are swapped in the straight-through sum",
+            where=swapped.place,
+            effect="in training no token is dropped, and the hard mask gives no gradient",
+            fix="decision = hard + (soft - soft.detach())",
+        )
     _, sites = decided(probe)
     for site in sites:
         value = site.decision.detach()  # type: ignore[union-attr]
@@ -57,12 +70,14 @@ def backward_stays_in_its_sample(probe: Probe) -> None:
 
 @law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)
 def keeps_the_highest(probe: Probe) -> None:
-    """A token whose score is raised is not kept less: D's gradient and the choice point the same way.
+    """The kept tokens are those with the highest scores; a token whose score is raised is not kept less.
 
     Why: a gradient that says "raise this score to keep this token", where raising it drops the token, trains the
     selection backwards.
-    Breaks when: the ranking is ascending, the comparison is turned, or D's soft mask is that of the negated score.
-    Remedy: rank in descending order, and make the soft mask of the score as it is ranked.
+    Breaks when: the ranking is ascending, the comparison is turned, D's soft mask is that of the negated score, or
+    ranks, `argsort().argsort()`, are used as if they were positions.
+    Remedy: rank in descending order, and make the soft mask of the score as it is ranked; positions are
+    `argsort(descending=True)[:, :k]`.
     """
     passes = passes_of(probe)
     _, sites = decided(probe)
@@ -87,6 +102,30 @@ def keeps_the_highest(probe: Probe) -> None:
                 effect="the selection is trained backwards",
                 fix="rank in descending order: score.topk(k).indices",
             )  # fmt: skip
+        if not lowest and (part := share_of_the_highest(kept, score)) is not None:
+            raise Violation(
+                f"the kept tokens are not those with the highest scores: only {part[0]:.0f} of {part[1]:.0f} are, "
+                "which is about what chance gives",
+                where=site.place,
+                effect="what is kept has nothing to do with the score: training it changes nothing",
+                fix="positions are score.topk(k).indices; argsort().argsort() gives ranks, which are no positions",
+            )
+
+
+def share_of_the_highest(kept: Tensor, score: Tensor) -> tuple[float, float] | None:
+    """Of the kept tokens of all samples, how many are among as many highest, and how many are kept; None where that is
+    more than chance gives. kept, score: B N. Tokens that all samples keep, or drop, are left out: they are not chosen.
+    """
+    free = ~(kept.all(0) | (~kept).all(0)) if len(kept) > 1 else torch.ones_like(kept[0])
+    kept, score = kept[:, free], score[:, free]
+    hits = owed = chance = 0.0
+    for k, s in zip(kept, score, strict=True):
+        count = int(k.sum())
+        if 0 < count < len(k):
+            hits += float(k[s.topk(count).indices].sum())
+            owed += count
+            chance += count * count / len(k)
+    return (hits, owed) if owed - chance >= 6 and hits <= (owed + chance) / 2 else None
 
 
 def _soft_line(reading: Reading, site: Site) -> SourceLine | None:

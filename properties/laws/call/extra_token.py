@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
@@ -19,7 +20,7 @@ def extra_token_is_of_the_dropped(probe: Probe) -> None:
 
     Why: it is there for what the slots cannot see. Made of the kept tokens it repeats them, and what was dropped is
     lost.
-    Breaks when: the indices of the kept tokens are used where those of the others are meant.
+    Breaks when: the indices of the kept tokens are used where those of the others are meant, or the mask is turned.
     Remedy: `order[:, keep:]`, the ranks that were not kept, for scores and tokens alike.
     """
     reading, sites = decided(probe)
@@ -47,11 +48,20 @@ def _summary_of_kept(reading: Reading, site: Site) -> Call | None:
         if call.name != "softmax" or graph.depends(number, site.decision_call.number):
             continue
         given = call.read[0].detach()
-        if given.dim() != 2 or given.shape[-1] != len(kept) or not torch.isin(given[0], kept).all():
+        if given.dim() != 2 or not (_of_these(given[0], kept) or _on_these(call.tensors[0], site.decision)):
             continue
         if any(_appends(reading, calls[n], number, site.decision_call.number) for n in graph.descendants(number)):
             return call
     return None
+
+
+def _of_these(given: Tensor, kept: Tensor) -> bool:
+    return len(given) == len(kept) and bool(torch.isin(given, kept).all())
+
+
+def _on_these(weights: Tensor, decision: Tensor) -> bool:
+    """Whether weights over all tokens are zero for the dropped ones, and for no kept one."""
+    return weights.shape == decision.shape and torch.equal(weights.detach() > 0, decision.detach() > 0.5)
 
 
 def _appends(reading: Reading, call: Call, summary: int, decision: int) -> bool:

@@ -8,10 +8,12 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.roads import (
+    handed_on,
     has_own_backward,
     is_cut,
     kept_scores_moved,
@@ -127,6 +129,41 @@ def _named(own: list[str]) -> str:
         return ""
     shown = ", ".join(own[:2]) + (f" and {len(own) - 2} more" if len(own) > 2 else "")
     return f" ({shown} get{'s' if len(own) == 1 else ''} none)"
+
+
+@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
+def own_backward_stays_in_its_sample(probe: Probe) -> None:
+    """Where the choice has a backward pass of its own, as perturbed top-K has, a sample's output sends its gradient to
+    that sample's scores alone.
+
+    Why: such a Function is right in its own way, with no D that is exactly 0 or 1. What it hands back to the wrong
+    sample trains every one by what happens to its neighbours.
+    Breaks when: samples and perturbations are averaged over together, or the batch axis is summed away.
+    Remedy: reduce over the perturbations alone: `(gradient.unsqueeze(1) * estimate).mean(1)`.
+    """
+    reading = passes_of(probe).reading()
+    sites = [site for site in reading.sites if site.decision is None and has_own_backward(reading, site)]
+    if not sites:
+        raise Unsupported("no choice with a backward pass of its own was seen")
+    for site in sites:
+        score = handed_on(reading, site)
+        batch = 0 if score is None else score.shape[0]
+        outputs = [t for t in reading.outputs if t.dim() > 1 and t.shape[0] == batch]
+        if score is None or batch < 2 or not outputs:
+            raise Unsupported("its output holds no row for each sample")
+        cotangents = [draw("normal", tuple(t.shape), 29).to(t) for t in outputs]
+        for cotangent in cotangents:
+            cotangent[1:] = 0
+        slope = torch.autograd.grad(outputs, score, cotangents, retain_graph=True, allow_unused=True)[0]
+        own, leaked = (0.0, 0.0) if slope is None else (float(slope[0].norm()), float(slope[1:].norm()))
+        if leaked > 1e-3 * own:
+            raise Violation(
+                "the gradient that the choice hands back crosses samples: that of the first sample's output goes to "
+                "the others' scores",
+                where=site.place,
+                effect="every sample is trained by what happens to the others in its batch",
+                fix="reduce over the perturbations alone, and keep the batch axis",
+            )
 
 
 @law(needs="call", level="SHOULD", domain=CALL)

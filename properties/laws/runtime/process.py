@@ -4,7 +4,7 @@ from sdtps_ref.properties.kit import process_state
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_nothing
-from sdtps_ref.properties.kit.later_calls import call_aside, copied
+from sdtps_ref.properties.kit.later_calls import Interrupting, call_aside, copied, interrupt
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.kit.probe import Probe
@@ -31,6 +31,10 @@ def leaves_the_process_alone(probe: Probe) -> None:
         modules_in,
         copied,
         call_aside,
+        Interrupting,
+        interrupt,
+        process_state.Kept,
+        process_state.start_elsewhere,
         process_state.torch_flags,
         process_state.switches,
         process_state.surroundings,
@@ -39,7 +43,7 @@ def leaves_the_process_alone(probe: Probe) -> None:
     )
     for subject in subjects(probe):
         built = subject.fresh()
-        for way in ("with gradients", "without gradients", "that raised"):
+        for way in ("with gradients", "without gradients", "that raised", "from other settings"):
             found = probe.through(
                 process_state.left_otherwise,
                 built,

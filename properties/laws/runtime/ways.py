@@ -13,6 +13,7 @@ from sdtps_ref.properties.laws.later_calls import METHODS, asked, expect_answer,
 
 TRAIN = Case(4, 12, 5, 16, 3, tau=0.7, scores="distinct")
 EVAL = Case(4, 12, 5, 16, 3, tau=0.7, scores="distinct", training=False, seed=1)
+TIES = Case(3, 10, 4, 8, 2, scores="ties", seed=3)
 DOUBLE = Case(3, 9, 4, 8, 2, tau=0.7, dtype="float64", scores="distinct", training=False, seed=2)
 CALLABLE = ("selector", "aggregator", "pipeline", "branches")  # which take tensors alone
 TRANSFORMS = ("torch.func.grad", "torch.func.jvp", "torch.func.vmap", "torch.func.functional_call")
@@ -21,7 +22,7 @@ FACTOR = 1.3
 SMALL = 1e-3
 
 
-@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=Domain(fixed=(TRAIN, EVAL)))
+@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=Domain(fixed=(TRAIN, EVAL, TIES)))
 def same_while_compiling(probe: Probe) -> None:
     """While `torch.compiler.is_compiling()`, `is_exporting()` or `torch.jit.is_tracing()` is true, f answers as it
     does else.

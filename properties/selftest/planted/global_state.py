@@ -1,5 +1,6 @@
 """Faults of a guest: what a call changes for everybody."""
 
+import random
 import threading
 
 import torch
@@ -37,3 +38,24 @@ class ThreadForEveryCall(Plain):
 
 def _softmax(values: Tensor, dim: int) -> Tensor:
     return values.softmax(dim)
+
+
+@fault(expected_law="runtime.leaves_the_process_alone")
+class AlwaysTheSameSeedForPython(Plain):
+    """random.seed(0) in every call, so that "runs are comparable": a second call changes nothing any more."""
+
+    def noise(self, score: Tensor) -> Tensor:
+        random.seed(0)
+        return super().noise(score)
+
+
+@fault(expected_law="runtime.leaves_the_process_alone")
+class InferenceForGood(Plain):
+    """Gradients off by hand around the ranking: a topk that fails leaves them off for the whole program."""
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        enabled = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+        indices = score.sort(dim=-1, descending=True).indices[..., :keep].sort(dim=-1).values
+        torch.set_grad_enabled(enabled)
+        return indices

@@ -152,3 +152,19 @@ class ScaleForgetsWhatItGathered(Plain):
     def logits(self, tokens: Tensor, layers: torch.nn.Module, scale: Tensor) -> Tensor:
         seen = _ClearsOthers.apply(scale) if ordinary(tokens) and scale.requires_grad else scale
         return super().logits(tokens, layers, seen)
+
+
+@fault(expected_law="later_calls.nothing_is_remembered")
+class SoftModeNotTakenBack(Plain):
+    """Switches its noise off while it gathers and on again after: not if the gather runs out of memory."""
+
+    quiet = False
+
+    def noise(self, score: Tensor) -> Tensor:
+        return torch.zeros_like(score) if self.quiet else super().noise(score)
+
+    def choose(self, score: Tensor, noise: Tensor, keep: int) -> Tensor:
+        before, self.quiet = self.quiet, True
+        indices = super().choose(score, noise, keep)
+        self.quiet = before
+        return indices

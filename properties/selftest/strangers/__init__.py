@@ -58,6 +58,8 @@ RIGHT = (
         "report_retrieval",
         "Text lengths as a list, SimpleNamespace configuration, extra token from the dropped ones, a similarity out.",
     ),
+    Stranger("best_of_each_window", "The best of each window, a score that starts at zero but for its place."),
+    Stranger("class_token_besides", "K patches and a class token that always stays, so that K + 1 are kept."),
 )
 WRONG = (
     Stranger(
@@ -216,5 +218,89 @@ WRONG = (
         "The published form without D: the slots are pooled by an aggregation that never sees it.",
         "gradient_reaches_score",
         ('return torch.cat([getattr(self, f"{camera}_aggr")(select_tokens), extra_token], dim=1)',),
+    ),
+    Stranger(
+        "latent_reader",
+        "The logarithm of a D that is exactly 0 for most of N tokens: minus infinity forward, NaN backward.",
+        "gradient_is_finite",
+        ("affinity = affinity + chosen.log().unsqueeze(1)",),
+    ),
+    Stranger(
+        "place_in_line",
+        "Ranks are used as if they were positions: what is kept has nothing to do with the score.",
+        "keeps_the_highest",
+        ("place = merit.argsort(dim=1, descending=True).argsort(dim=1)", "first = place[:, : self.count]"),
+    ),
+    Stranger(
+        "downward_noise",
+        "The noise is log(-log(u)), without its minus.",
+        "noise_is_gumbel",
+        ("return salience + torch.log(-torch.log(u))",),
+    ),
+    Stranger(
+        "centred_in_place",
+        "The mean is taken off the caller's own patches.",
+        "inputs_untouched",
+        ("patches -= patches.mean(dim=1, keepdim=True)",),
+    ),
+    Stranger(
+        "first_band_only",
+        "The first band's decision is used for both; the second one's judge is asked for nothing.",
+        "what_is_scored_is_used",
+        ("merit = self.judges[band](pictures[band]).squeeze(-1)", "if not chosen:"),
+    ),
+    Stranger(
+        "one_too_many",
+        "Compared with the score at index K of a sorted row: K + 1 tokens are kept.",
+        "keeps_as_many_as_asked",
+        (
+            "hard = (merit >= ordered[:, self.top_k : self.top_k + 1]).to(x.dtype)",
+            "ordered = merit.sort(dim=-1, descending=True).values",
+        ),
+    ),
+    Stranger(
+        "equal_shares",
+        "A softmax is summed over its own axis: every region's relevance is one.",
+        "score_tells_tokens_apart",
+        ("relevance = attention.sum(dim=-1)",),
+    ),
+    Stranger(
+        "sure_of_itself",
+        "A sigmoid of logits times a hundred: most confidences are 0 or 1.",
+        "score_is_not_saturated",
+        ("confidence = torch.sigmoid(self.out(self.norm(x)).squeeze(-1) / 0.01)",),
+    ),
+    Stranger(
+        "halves_swapped",
+        "Soft forward in training: what the hard half adds is nothing.",
+        "decision_is_hard",
+        ("gate = hard if not self.training else soft + (hard - hard.detach())",),
+    ),
+    Stranger(
+        "rest_of_the_best",
+        "The mask of the extra token is turned: it pools the kept tokens.",
+        "extra_token_is_of_the_dropped",
+        ("rest = merit.masked_fill(hard < 0.5, -torch.inf).softmax(dim=-1).unsqueeze(1) @ x",),
+    ),
+    Stranger(
+        "flickering_scores",
+        "The last call's scores are mixed into the next one's.",
+        "repeats",
+        ("merit = 0.5 * merit + 0.5 * self.last",),
+    ),
+    Stranger(
+        "longest_decides",
+        "K comes from the longest sentence of the batch.",
+        "samples_are_independent",
+        ("index = merit.topk(keep, dim=1).indices", "keep = int(lengths.max()) // 2"),
+    ),
+    Stranger(
+        "averaged_batch",
+        "A perturbed ranking whose own backward pass averages over the batch as well.",
+        "own_backward_stays_in_its_sample",
+        (
+            "best = (merit.unsqueeze(0) + sigma * noise).topk(keep, dim=-1).indices",
+            "return tokens * PerturbedBest.apply(merit, self.keep, noise, self.sigma).unsqueeze(-1)",
+        ),
     ),
 )

@@ -40,7 +40,9 @@ def test_no_root_is_looked_for_above_the_repository(tmp_path: Path) -> None:
     lay(tmp_path, roots_outside="X = 1\n", repo__pick="import roots_outside\n")
     (tmp_path / "repo" / ".git").mkdir()
 
-    with pytest.raises(TargetError, match="No module named 'roots_outside'"):
+    with pytest.raises(
+        TargetError, match="needs the package roots_outside, which is not installed: install it, or give --root"
+    ):
         load_module(str(tmp_path / "repo" / "pick.py"), "")
 
 
@@ -82,3 +84,34 @@ def test_the_root_that_is_asked_for_goes_first(tmp_path: Path) -> None:
     assert module.WIDTH == 7
     with pytest.raises(InvalidInput, match=r"given --root .*absent; accepted: a folder"):
         put_root_on_path(str(tmp_path / "absent"))
+
+
+def test_a_package_that_its_files_import_from_is_run(tmp_path: Path) -> None:
+    """Where something else of it asks for a name that only its `__init__` has."""
+    lay(
+        tmp_path,
+        roots_whole__deep__size="from roots_whole import WIDTH\n",
+        roots_whole__deep__pick="from .size import WIDTH\n",
+    )
+    (tmp_path / "roots_whole" / "__init__.py").write_text("WIDTH = 9\n")
+    (tmp_path / "roots_whole" / "deep" / "__init__.py").write_text("")
+
+    module = load_module(str(tmp_path / "roots_whole" / "deep" / "pick.py"), "")
+
+    assert module.WIDTH == 9
+
+
+def test_the_root_that_has_most_of_the_imports_will_do(tmp_path: Path) -> None:
+    """What is missing beside them is then told, and not what lies there."""
+    lay(tmp_path, roots_near="X = 1\n", below__deep__pick="import roots_near\nimport roots_absent\n")
+
+    with pytest.raises(TargetError, match="it needs the package roots_absent, which is not installed"):
+        load_module(str(tmp_path / "below" / "deep" / "pick.py"), "")
+
+
+def test_a_part_that_the_installed_release_does_not_have_is_told(tmp_path: Path) -> None:
+    """A package that is there, without the module that is asked for: where it was found, and what helps."""
+    lay(tmp_path, roots_old____init__="", pick="import roots_old.layers\n")
+
+    with pytest.raises(TargetError, match=r"roots_old.layers is not in the package roots_old that was found at .*"):
+        load_module(str(tmp_path / "pick.py"), "")

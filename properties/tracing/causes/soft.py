@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.laws.call.repeat import FROZEN_NOISE, SHARED_NOISE, refuse_noise
+from sdtps_ref.properties.laws.call.noise import FROZEN_NOISE, SHARED_NOISE, refuse_noise
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, noise_line, probabilities
 from sdtps_ref.properties.tracing.step import Step

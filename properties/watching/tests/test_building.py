@@ -1,7 +1,6 @@
 """Trial: classes are built by the names of their arguments and called with shapes that their names suggest."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -35,23 +34,6 @@ USUAL = {"arguments": "dim, keep", "first": "pass", "keep": "keep", "dim": "dim"
 def pick(**changes: str) -> str:
     """The source of a file with one class that keeps tokens, some of it changed."""
     return HEAD + PICK.format(**USUAL | changes)
-
-
-@pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Loads the text as a module from a file in a folder that is the current one."""
-    monkeypatch.chdir(tmp_path)
-
-    def load(text: str) -> ModuleType:
-        path = tmp_path / "theirs.py"
-        path.write_text(text)
-        module = ModuleType("theirs")
-        module.__file__ = str(path)
-        monkeypatch.setitem(sys.modules, "theirs", module)
-        exec(compile(text, str(path), "exec"), vars(module))
-        return module
-
-    return load
 
 
 @pytest.mark.parametrize(
@@ -133,6 +115,80 @@ def test_trying_leaves_no_trace(
     assert capsys.readouterr() == ("", "")
     assert not [warning for warning in recwarn if "old" in str(warning.message)]
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_what_cannot_be_built_gives_way_to_the_next_that_chooses(written: Write) -> None:
+    """An outer class that is not to be had, and one that only runs, do not hide the one inside that ranks."""
+    outer = """
+class Model(nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.inner = Pick(width, 6)
+        raise RuntimeError("no weights")
+
+    def forward(self, picture):
+        return self.inner(picture)
+
+
+class Plain(nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.made_by = Model
+
+    def forward(self, picture):
+        return picture * 2
+"""
+    outcome = find_subjects(written(pick() + outer))
+
+    assert [subject.name for subject in outcome.subjects] == ["Pick"]
+    assert [subject.name for subject in outcome.called] == ["Plain"]
+    assert outcome.refused["Model"].startswith("building it raised RuntimeError: no weights")
+
+
+def test_what_is_none_by_default_is_given_before_all_else_is_tried(written: Write) -> None:
+    """Two that belong together, behind three that are required."""
+    call = "img_embs, cap_embs, cap_lens, long_caps=None, long_lens=None"
+    changes = {"call": call, "tokens": "img_embs", "first": "pass"}
+    source = pick(**changes).replace(
+        "        score =", "        assert long_caps.shape[1] == max(long_lens)\n        score ="
+    )
+
+    (subject,) = find_subjects(written(source)).subjects
+
+    assert "long_caps [3, 12, 32], long_lens [12, 11, 10]" in subject.told
+
+
+@pytest.mark.parametrize("name", ["Ranked", "ranked"])
+def test_a_call_of_its_own_and_a_function_without_torch_are_tried(written: Write, name: str) -> None:
+    """A module may have `__call__` in place of forward, and a function may leave the work to one."""
+    source = (
+        pick()
+        + """
+class Ranked(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.pick = Pick(dim, 6)
+
+    def __call__(self, tokens):
+        return self.pick(tokens)
+
+
+def ranked(tokens):
+    return Ranked(tokens.shape[-1])(tokens)
+"""
+    )
+    (subject,) = find_subjects(written(source), name).subjects
+
+    assert subject.told.endswith("called with tokens [3, 16, 32]")
+
+
+def test_a_file_has_its_time(written: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not tried because the time is over says so."""
+    monkeypatch.setattr("sdtps_ref.properties.watching.building.ALTOGETHER", -1.0)
+
+    outcome = find_subjects(written(pick()))
+
+    assert outcome.refused["Pick"].startswith("not tried")
 
 
 def test_a_switch_is_turned_on_and_told(written: Write) -> None:

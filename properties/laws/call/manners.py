@@ -1,0 +1,137 @@
+"""What the user's own call does beside selecting: to what it is given, and with what it computes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call, tensors_in, watch
+
+COUNTS = ("k", "keep", "num_keep", "n_keep", "keep_num", "top", "topk", "top_k", "num_kept", "num_select",
+          "num_selected", "n_select", "keep_tokens", "num_keep_tokens", "budget")  # fmt: skip
+
+
+@law(needs="call", level="SHOULD", domain=CALL)
+def inputs_untouched(probe: Probe) -> None:
+    """The tensors that are passed in hold after the call what they held before it.
+
+    Why: the caller goes on with them: a residual, a second branch, the features of the next epoch.
+    Breaks when: something is computed in place: `x -= mean`, `x.mul_(mask)`, `x[:, idx] = 0`.
+    Remedy: `x = x - mean`.
+    """
+    subject = passes_of(probe).subject
+    args, kwargs = subject.make(0)
+    given = [t.detach().clone() for t in tensors_in((list(args), dict(kwargs)))]
+    copies = iter(given)
+    own_args, own_kwargs = torch.utils._pytree.tree_map(
+        lambda value: next(copies) if isinstance(value, Tensor) else value, (list(args), dict(kwargs))
+    )
+    before = [t.clone() for t in given]
+    if not given:
+        raise Unsupported("nothing is passed in")
+    if subject.module is not None:
+        subject.module.train(True)
+    with torch.no_grad():
+        watched = watch(lambda: subject.callable(*own_args, **own_kwargs), 0)
+    for i, (now, was) in enumerate(zip(given, before, strict=True)):
+        if not torch.equal(now, was) and not was.isnan().any():
+            call = _writer(watched.calls, now)
+            raise Violation(
+                f"the call writes into what is passed in: tensor {i} of its arguments holds other values afterwards",
+                where=call.place if call else None,
+                effect="what the caller computes from it next is another thing, and no error says so",
+                fix="compute it out of place: x = x - mean, in place of x -= mean",
+            )
+
+
+def _writer(calls: list[Call], tensor: Tensor) -> Call | None:
+    """The first call that writes into the tensor's memory."""
+    for call in calls:
+        in_place = call.name.endswith("_") and not call.name.startswith("__")
+        if in_place or call.name in ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__"):
+            target = call.read[0] if call.read else None
+            if target is not None and target.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr():
+                return call
+    return None
+
+
+@law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)
+def what_is_scored_is_used(probe: Probe) -> None:
+    """What parameters compute has a part in the output or in a choice; nothing is computed for nothing.
+
+    Why: a second modality's score that nobody reads means that another one's decision stands in its place.
+    Breaks when: a decision is made once and used for all modalities, a name is assigned twice, or the wrong variable
+    is passed on.
+    Remedy: one score, one decision and one pooling for each, by name.
+    """
+    passes = passes_of(probe)
+    reading, sites = decided(probe)
+    last = [n for n in map(reading.watched.watch.number_of, tensors_in(reading.watched.output)) if n is not None]
+    ends = [*last, *(site.choice.number for site in reading.sites)]
+    unused = [
+        call
+        for call in reading.watched.calls
+        if any(isinstance(t, nn.Parameter) and t.requires_grad for t in call.outside)
+        and not any(reading.graph.depends(end, call.number) for end in ends)
+    ]
+    used = {id(t) for call in reading.watched.calls if call not in unused for t in call.outside}
+    lost = [t for call in unused for t in call.outside if isinstance(t, nn.Parameter) and id(t) not in used]
+    # Through a scripted function no data flow is seen, but a gradient comes through it.
+    own = passes.names([t for t in {id(t): t for t in lost}.values() if reading.gradient(t) is None])
+    if not own or not last:
+        return
+    shown = ", ".join(own[:2]) + (f" and {len(own) - 2} more" if len(own) > 2 else "")
+    held = {frame for site in sites for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
+    end = _end_of(reading, unused[-1])
+    raise Violation(
+        f"what is computed with {shown} is used for nothing: it has no part in the output, nor in any choice",
+        where=next((place for frame, place in end.stack if frame in held), end.place),
+        effect="these parameters are never trained, and something else stands in the place of what they compute",
+        fix="pass on what is computed here: each modality its own score and decision",
+    )
+
+
+def _end_of(reading: Reading, call: Call) -> Call:
+    """The last call that is made of it."""
+    further = reading.graph.descendants(call.number)
+    return reading.watched.calls[further[-1]] if further else call
+
+
+@law(needs="call", level="SHOULD", depends="call.keeps_the_highest", domain=CALL)
+def keeps_as_many_as_asked(probe: Probe) -> None:
+    """Where the module holds K as a whole number, K tokens of every sample are kept.
+
+    Why: one more or one fewer goes unnoticed until a shape depends on it, and every comparison at equal K is off.
+    Breaks when: the threshold is the score at index K of a sorted row, which is the K + 1st; or `>` stands for `>=`.
+    Remedy: `sorted[..., k - 1]`, or `topk(k).indices`.
+    """
+    passes = passes_of(probe)
+    _, sites = decided(probe)
+    module = passes.subject.module
+    if module is None:
+        raise Unsupported("a function holds no K")
+    held = {
+        value
+        for part in module.modules()
+        for name, value in vars(part).items()
+        if name.lower().strip("_") in COUNTS and type(value) is int and value > 0
+    }
+    for site in sites:
+        kept = site.decision.detach() > 0.5  # type: ignore[union-attr]
+        if kept.dim() != 2 or kept.shape != site.ranked.shape or len(held) != 1:
+            continue
+        counts = kept.sum(-1).unique().tolist()
+        always = int(kept.all(0).sum())
+        (asked,) = held
+        if len(counts) == 1 and abs(counts[0] - asked) == 1 and counts[0] - always != asked:
+            raise Violation(
+                f"{int(counts[0])} tokens of every sample are kept, where the module holds K = {asked}",
+                where=site.place,
+                effect="every comparison at equal K is off by one token",
+                fix="the K-th highest score is sorted_scores[..., k - 1]; or take topk(k).indices",
+            )

@@ -1,0 +1,162 @@
+"""The noise of the user's own call: fresh, and Gumbel's where it perturbs a softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.passes import Passes, first_difference
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Watched
+from sdtps_ref.properties.watching.sites import Site
+
+SHARED_NOISE = "all samples of a batch get the same noise"
+FROZEN_NOISE = "the noise is the same in every call"
+ENOUGH, MOST_CALLS = 400, 24  # numbers that a distribution is told from, and calls that are made for them
+# Gumbel numbers have a skewness of 1.14, which 400 of them show to within 0.35 or so, and a variance of 1.64.
+MIRRORED = -0.6
+
+
+@law(needs="call", domain=CALL)
+def noise_is_fresh(probe: Probe) -> None:
+    """Noise is drawn anew for every sample and every call.
+
+    Why: noise that all samples share, or that was drawn once, explores nothing: the same tokens win every time.
+    Breaks when: noise is drawn for one row and expanded, kept in a buffer, or drawn when the module is built.
+    Remedy: draw it in the forward pass, in the shape of the score: `torch.rand_like(score)`.
+    """
+    passes = passes_of(probe)
+    one, other = passes.reading(same=True), passes.other_noise(same=True)
+    for site, again in zip(one.sites, other.sites, strict=False):
+        if site.decision is None or again.decision is None:
+            continue
+        first, second = passes.mask(site), passes.mask(again)
+        if first.kind != "softmax" or second.kind != "softmax" or len(first.probabilities) < 2:
+            continue
+        rows, later = (torch.stack(mask.probabilities).log().numpy() for mask in (first, second))
+        score = site.score.detach().reshape(len(rows), -1).double().cpu().numpy()
+        if score.shape != rows.shape or not np.allclose(score, score[:1], atol=1e-5):
+            continue  # the score itself differs between equal samples: dropout, or a learned position
+        place = _noise_line(one.watched, other.watched) or (site.decision_call.place if site.decision_call else None)
+        if not np.allclose(rows, later, atol=1e-3):
+            if np.allclose(rows, rows[:1], atol=1e-3):
+                refuse_noise(SHARED_NOISE, place)
+            continue
+        noise = rows / first.rate - score
+        noise = noise - noise.mean(-1, keepdims=True)
+        if np.abs(noise).max() > 0.05 and np.abs(noise).mean() > 0.05:
+            refuse_noise(FROZEN_NOISE, _where_kept(one, site))
+
+
+def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
+    """The line between the score and D that reads a tensor which is neither trained nor made in this call."""
+    assert site.decision_call is not None
+    first = -1 if site.score_call is None else site.score_call.number
+    for number in reading.graph.ancestors(site.decision_call.number):
+        call = reading.watched.calls[number]
+        if number > first and any(
+            t.is_floating_point() and t.numel() > 1 and not t.requires_grad for t in call.outside
+        ):
+            return call.place
+    return site.decision_call.place
+
+
+def refuse_noise(what: str, place: SourceLine | None) -> None:
+    """Raise the violation of noise that is not fresh."""
+    raise Violation(
+        what,
+        where=place,
+        effect="the same tokens win every time: the selection explores nothing",
+        fix="draw noise in the forward pass, one number a token: torch.rand_like(score)",
+    )
+
+
+def _noise_line(one: Watched, other: Watched) -> SourceLine | None:
+    call = first_difference(one, other)
+    return call.place if call else None
+
+
+@law(needs="call", depends="call.noise_is_fresh", domain=CALL)
+def noise_is_gumbel(probe: Probe) -> None:
+    """What is added to the score before the softmax over the tokens has the long tail of Gumbel noise upwards.
+
+    Why: argmax(score + Gumbel) is a sample of softmax(score), which is what the soft mask stands for. Mirrored noise
+    throws single tokens out, where Gumbel noise lifts single tokens up; plain uniform noise hardly explores.
+    Breaks when: a minus is missing in `-log(-log(u))`, or `u` itself is added.
+    Remedy: `-torch.log(-torch.log(torch.rand_like(score).clamp(tiny, 1 - eps)))`.
+    """
+    passes = passes_of(probe)
+    sites = [site for site in passes.reading().sites if site.decision is not None]
+    if not sites:
+        raise Unsupported("no decision that carries a gradient was seen")
+    for place in range(len(sites)):
+        drawn, line = _drawn(passes, place)
+        if len(drawn) < ENOUGH:
+            continue
+        centred = drawn - drawn.mean()
+        skewness = float((centred**3).mean() / (centred**2).mean() ** 1.5)
+        spread = float(np.ptp(drawn))
+        if skewness < MIRRORED:
+            _refuse_distribution(
+                "the noise is that of Gumbel with its sign turned: its long tail points downwards", line
+            )
+        # Within a row the mean is taken off, which leaves uniform noise a little wider than its unit range.
+        if spread < 1.5 and abs(float((centred**2).mean()) - 1 / 12) < 0.02 and abs(skewness) < 0.3:
+            _refuse_distribution("the noise is uniform between 0 and 1: it is not turned into Gumbel noise", line)
+
+
+def _drawn(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
+    """The noise of the site with this place among those with a D, each row's mean taken off, of as many calls as it
+    takes; and its line. Empty where the soft mask is no softmax over tokens or nothing is drawn."""
+    found: list[np.ndarray] = []
+    line: SourceLine | None = None
+    for seed in range(MOST_CALLS):
+        reading = passes.reading(seed) if seed < 2 else passes.subject.reading(seed)
+        sites = [site for site in reading.sites if site.decision is not None]
+        if place >= len(sites):
+            break
+        site = sites[place]
+        mask = passes.mask(site)
+        if mask.kind != "softmax" or not mask.probabilities:
+            break
+        rows = torch.stack(mask.probabilities).log().numpy() / mask.rate
+        score = site.score.detach().reshape(len(rows), -1).double().cpu().numpy()
+        if score.shape != rows.shape or not np.isfinite(rows).all() or np.abs(score).max() > 1e3:
+            break
+        noise = rows - score
+        noise = noise - noise.mean(-1, keepdims=True)
+        if np.abs(noise).max() < 1e-3:
+            break
+        line = line or _where_drawn(reading, site)
+        found.append(noise.ravel())
+        if sum(map(len, found)) >= ENOUGH:
+            break
+    return np.concatenate(found) if found else np.empty(0), line
+
+
+DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")
+
+
+def _where_drawn(reading: Reading, site: Site) -> SourceLine | None:
+    """The line of the last logarithm of what was drawn on its way to D, or of the draw itself."""
+    assert site.decision_call is not None
+    calls, graph = reading.watched.calls, reading.graph
+    behind = graph.ancestors(site.decision_call.number)
+    draws = [n for n in behind if calls[n].name in DRAWS]
+    logs = [n for n in behind if calls[n].name in ("log", "log_") and any(graph.depends(n, draw) for draw in draws)]
+    chosen = (logs or draws)[:1]
+    return calls[chosen[0]].place if chosen else site.decision_call.place
+
+
+def _refuse_distribution(what: str, place: SourceLine | None) -> None:
+    raise Violation(
+        what,
+        where=place,
+        effect="the soft mask is not that of a sample of softmax(score): what is explored is not what is likely",
+        fix="noise = -torch.log(-torch.log(torch.rand_like(score).clamp(1e-9, 1 - 1e-7)))",
+    )

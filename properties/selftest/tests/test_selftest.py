@@ -107,7 +107,7 @@ def test_right_one_is_certified(name: str) -> None:
     """No right implementation is refused."""
     certificate = judge_planted(name, whole=False)
 
-    assert (certificate.verdict, killers(certificate)) == ("certified", [])
+    assert certificate.verdict == "certified", [result.id for result in certificate.laws if result.refuses]
 
 
 def test_every_law_has_a_fault() -> None:

@@ -1,5 +1,7 @@
 """Options and fixtures of the pytest benchmarks: who is timed, at which sizes, on which devices.
 
+Among other tests they have the marker `slow`: whoever is timed is certified first.
+
 pytest benchmarks --benchmark-only                           everyday: a few seconds, once it is certified
 pytest benchmarks --benchmark-only --bench-size published    every size of the papers: hours on a CPU
 pytest benchmarks --benchmark-only --bench-size 64x196x512 --bench-dtype bfloat16 --bench-compile
@@ -53,7 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("mode", MODES)
     metafunc.parametrize("size", sizes, ids=str)
     metafunc.parametrize("dtype", given["dtype"] or DTYPES[:1])
-    metafunc.parametrize("device", ["cpu", "cuda"])
+    marks = () if metafunc.config.getoption("--benchmark-only", False) else pytest.mark.slow
+    metafunc.parametrize("device", [pytest.param(device, marks=marks) for device in ("cpu", "cuda")])
 
 
 @pytest.fixture(scope="session")

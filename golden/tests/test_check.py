@@ -27,7 +27,7 @@ def reports(implementation: Any, *names: str) -> dict[str, check.StageReport]:
     return {report.stage: report for report in check.check(implementation, files)}
 
 
-@pytest.mark.parametrize("mask", ["subtract", "log"])
+@pytest.mark.parametrize("mask", [pytest.param("subtract", marks=pytest.mark.slow), "log"])
 def test_the_reference_meets_every_vector(mask: Any) -> None:
     """The reference is as written in every stage, with both masks; only what nothing can decide is left out."""
     found = reports(Reference(mask))

@@ -25,7 +25,9 @@ def flip_last_bit(text: str) -> str:
     return vectors.to_hex(float.fromhex(digits[:at] + f"{int(digits[at], 16) ^ 1:x}" + digits[at + 1 :]))
 
 
-@every_file
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "pipeline" else ()) for name in stages.NAMES]
+)
 def test_files_are_what_the_generator_writes(name: str) -> None:
     """Generated again, every file is the same to the last byte: no library's random stream or rounding is in it."""
     text = generate.build(name)

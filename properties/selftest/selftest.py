@@ -33,30 +33,32 @@ STRANGERS = {each.name for each in (*RIGHT, *WRONG)}
 Matrix = tuple[dict[str, Certificate], dict[str, Certificate]]
 
 
-def kill_matrix(console: Console | None = None, *, whole: bool = True) -> Matrix:
+def kill_matrix(console: Console) -> Matrix:
     """The certificates of every planted fault, and of every right implementation, by name.
 
-    whole: every law on every one of them, on all cores, compiling the right ones too: minutes. Otherwise
-    a fault meets the law that names it and what that rests on, nothing is compiled, and strangers, which are judged
-    one at a time by tests of their own, are left out.
+    Every law on every one of them, on all cores, compiling the right ones too: half an hour.
     """
-    right = [name for name in right_names() if whole or name not in STRANGERS]
-    faults = everyday_faults() if not whole else list(FAULTS)
+    plant_all()
+    right, faults = right_names(), list(FAULTS)
     everyone = [*faults, *right]
-    with results_of(partial(judge_planted, whole=whole), everyone) as results:
+    with results_of(partial(judge_planted, whole=True), everyone) as results:
         judged = dict(zip(everyone, _watched(results, len(everyone), console), strict=True))
     return {name: judged[name] for name in faults}, {name: judged[name] for name in right}
 
 
-def everyday_faults() -> list[str]:
-    """The faults that take no time: nothing is compiled for them, and no process started."""
+def eager_faults() -> list[str]:
+    """The faults that take seconds: nothing is compiled for them, and no process started. Strangers are left out."""
     plant_all()
     eager = [name for name, planted in FAULTS.items() if all_laws()[planted.expected_law].budget == "eager"]
     return [name for name in eager if name not in STRANGERS]
 
 
 def judge_planted(name: str, *, whole: bool) -> Certificate:
-    """The certificate of one planted implementation, in a process of its own."""
+    """The certificate of one planted implementation, judged in this process.
+
+    whole: by every law, compiling a right one too. Otherwise a fault meets the law that names it and what that rests
+    on, and nothing is compiled.
+    """
     torch.set_num_threads(1)
     plant_all()
     stages = sorted({law_id.partition(".")[0] for law_id in all_laws()})
@@ -84,9 +86,7 @@ def make_right(name: str) -> Any:
     return made[name]()
 
 
-def _watched(results: Iterator[Certificate], total: int, console: Console | None) -> Iterable[Certificate]:
-    if console is None:
-        return results
+def _watched(results: Iterator[Certificate], total: int, console: Console) -> Iterable[Certificate]:
     return track(results, "holding the planted to the laws", total=total, console=console, transient=True)
 
 

@@ -24,6 +24,7 @@ SIDE = Operand(TARGET, TARGET, "", None)
 QUIET = Noise(sample=0.02, place=0.002, wander=0.002, bursts=0.02)
 
 
+@pytest.mark.slow
 def test_one_real_process() -> None:
     """What it announces and brings back: each subject timed in each round of each block, and a filler's share."""
     cells = tuple(Cell("pipeline", TINY, mode) for mode in ("forward", "forward+backward"))

@@ -30,6 +30,7 @@ def test_counts_are_the_same_every_time() -> None:
     assert "aten::topk" in one.operators
 
 
+@pytest.mark.slow
 def test_kernels_of_the_compiled_graph_are_counted() -> None:
     """What fuses is one; a product more is one more."""
     x = torch.randn(8, 8)

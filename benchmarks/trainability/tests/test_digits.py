@@ -43,6 +43,7 @@ def test_trace_of_the_first_step_names_the_mask() -> None:
     assert "logits = logits - (1 - d) * self.mask" in told
 
 
+@pytest.mark.slow
 def test_command_round_trip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was stored is shown and drawn again, the same to the letter."""
     kept, plot = tmp_path / "d.json", tmp_path / "d.svg"

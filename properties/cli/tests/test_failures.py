@@ -20,6 +20,7 @@ from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.engine.journal import Journal
 
 SDTPS = [sys.executable, "-m", "sdtps_ref"]
+slow = pytest.mark.slow
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_an_interrupt_tells_how_to_go_on(
     assert capsys.readouterr().err.endswith("; `--resume` goes on from here\n")
 
 
+@slow
 def test_certify_is_stopped_and_resumed(tmp_path: Path) -> None:
     """By SIGTERM, as by Ctrl-C: the line says how to go on, no process is left, and --resume finds the journal."""
     source = """
@@ -132,7 +134,9 @@ def test_a_reader_that_goes_away_is_no_refusal() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("arguments", [["laws"], ["--help"], ["schema"]])
+@pytest.mark.parametrize(
+    "arguments", [["laws"], pytest.param(["--help"], marks=slow), pytest.param(["schema"], marks=slow)]
+)
 def test_a_full_disk_is_no_refusal(arguments: list[str]) -> None:
     """Standard output that takes nothing: one line, and status 2."""
     with open("/dev/full", "w") as full:
@@ -151,7 +155,7 @@ def test_where_nothing_can_be_said_the_status_speaks() -> None:
     assert done.returncode == 2
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=slow), pytest.param("latin-1", marks=slow)])
 @pytest.mark.parametrize("arguments", [["report", b"na\xffme.json"], ["certify", "--help"], ["explain", "noise"]])
 def test_no_encoding_and_no_name_is_too_poor(encoding: str, arguments: list[str | bytes]) -> None:
     """What the encoding lacks, and bytes that are no text, are written as their escapes."""

@@ -48,6 +48,7 @@ def test_init_wants_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "accepted: a folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_init_wrote_runs(tmp_path: Path) -> None:
     """As it is, nothing is measured and the first thing to write is named; with a selector, the tests pass."""
     environment = os.environ | {"COLUMNS": "200"}

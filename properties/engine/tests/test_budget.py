@@ -103,6 +103,7 @@ class Mine(Plain):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "said"),
     [

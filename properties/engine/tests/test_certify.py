@@ -24,6 +24,20 @@ from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_
 
 plant_all()
 FEW = Profile("few", examples=4, minimum=2)
+slow = pytest.mark.slow
+
+
+class SelectorOnly:
+    """One part of the plain implementation."""
+
+    name = "selector only"
+    selector = Plain().selector
+
+
+@pytest.fixture(scope="module")
+def of_selector() -> Certificate:
+    """What all laws of the profile say of it."""
+    return check_implementation(SelectorOnly(), profile=FEW, isolated=False)
 
 
 def laws_of(implementation):
@@ -36,6 +50,7 @@ def by_id(certificate):
     return {result.id: result for result in certificate.laws}
 
 
+@slow
 @pytest.mark.parametrize("mask", ["subtract", "log"])
 def test_reference_is_certified(mask: str) -> None:
     """Both masks are certified; only the published one is warned of, with the gain it has."""
@@ -46,6 +61,19 @@ def test_reference_is_certified(mask: str) -> None:
     assert certificate.level in ("pipeline", "full")
     assert certificate.exit_status == 0
     assert ("gradient.well_conditioned" in warned) == (mask == "subtract")
+    assert certificate.diagnosis["gain"] == pytest.approx(1e10 if mask == "subtract" else 1, rel=1e-6)
+
+
+@pytest.mark.parametrize("mask", ["subtract", "log"])
+def test_the_references_gain_is_told(mask: str) -> None:
+    """The published mask is certified and warned of; the other one is not."""
+    certificate = check_implementation(
+        Reference(mask), profile=FEW, laws=["gradient.well_conditioned"], reproduce=False, isolated=False
+    )
+
+    warned = [result.id for result in certificate.laws if result.warns]
+    assert certificate.verdict == "certified"
+    assert warned == (["gradient.well_conditioned"] if mask == "subtract" else [])
     assert certificate.diagnosis["gain"] == pytest.approx(1e10 if mask == "subtract" else 1, rel=1e-6)
 
 
@@ -75,10 +103,15 @@ def test_failure_says_what_where_and_how_to_see_it() -> None:
     assert failure.reproduced is True
 
 
+@pytest.mark.parametrize("laws", ["named", pytest.param("all", marks=slow)])
 @pytest.mark.parametrize("name", ["DecisionDetached", "PublishedMask", "FlatIndices", "GradientOfTheWrongSign"])
-def test_scripts_of_objects_reproduce(name: str) -> None:
+def test_scripts_of_objects_reproduce(name: str, laws: str) -> None:
     """Scripts of an implementation without a target run in this process, and show the failure."""
-    certificate = check_implementation(FAULTS[name](), profile=FEW, isolated=False)
+    fault = FAULTS[name]
+
+    certificate = check_implementation(
+        fault(), profile=FEW, laws=[fault.expected_law] if laws == "named" else None, isolated=False
+    )
 
     failures = [result.failure for result in certificate.laws if result.failure]
     assert failures
@@ -88,7 +121,9 @@ def test_scripts_of_objects_reproduce(name: str) -> None:
 def test_script_of_a_target_needs_torch_only() -> None:
     """The script of an importable implementation runs in a fresh interpreter and shows the failure."""
     target = "sdtps_ref.properties.selftest.planted.selection:SoftForward"
-    certificate = check_implementation(FAULTS["SoftForward"](), profile=FEW, target=target, isolated=False)
+    certificate = check_implementation(
+        FAULTS["SoftForward"](), profile=FEW, laws=["decision.forward_is_hard"], target=target, isolated=False
+    )
 
     failure = by_id(certificate)["decision.forward_is_hard"].failure
     assert failure.reproduced is True
@@ -129,25 +164,23 @@ def test_one_exception_is_one_cause(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_foundations_block() -> None:
     """One cause gives one failure: what rests on a broken law is blocked, and says by which."""
-    results = by_id(check_implementation(FAULTS["KeepsOneMore"](), profile=FEW, reproduce=False, isolated=False))
+    laws = ["decision.forward_is_hard"]  # and what it rests on
+
+    results = by_id(
+        check_implementation(FAULTS["KeepsOneMore"](), profile=FEW, laws=laws, reproduce=False, isolated=False)
+    )
 
     assert results["shape.follows_inputs"].status == "failed"
     assert results["decision.forward_is_hard"].status == "blocked"
     assert "shape.follows_inputs" in results["decision.forward_is_hard"].reason
 
 
-def test_missing_methods_are_skipped_by_name() -> None:
+def test_missing_methods_are_skipped_by_name(of_selector: Certificate) -> None:
     """A selector alone is certified at the level `selection`; the laws it cannot face say what they need."""
+    skipped = by_id(of_selector)["aggregation.equals_gather_first"]
 
-    class SelectorOnly:
-        name = "selector only"
-        selector = Plain().selector
-
-    certificate = check_implementation(SelectorOnly(), profile=FEW, isolated=False)
-
-    skipped = by_id(certificate)["aggregation.equals_gather_first"]
-    assert certificate.verdict == "certified"
-    assert certificate.level == "selection"
+    assert of_selector.verdict == "certified"
+    assert of_selector.level == "selection"
     assert skipped.status == "skipped"
     assert "needs aggregator" in skipped.reason
 
@@ -185,7 +218,10 @@ def test_unknown_names_are_refused(name: str, value: object) -> None:
         check_implementation(Plain(), **{name: value}, isolated=False)
 
 
-def test_same_seed_same_certificate() -> None:
+@pytest.mark.parametrize(
+    "laws", [["aggregation.ignores_dropped_tokens", "decision.keeps_top_k"], pytest.param(None, marks=slow)]
+)
+def test_same_seed_same_certificate(laws: list[str] | None) -> None:
     """Times aside, a certificate is a function of the implementation, the profile and the seed."""
     drawn = []
 
@@ -196,7 +232,9 @@ def test_same_seed_same_certificate() -> None:
 
     def record(seed: int) -> dict:
         drawn.append([])
-        certificate = check_implementation(Watched(), profile=FEW, seed=seed, reproduce=False, isolated=False).to_json()
+        certificate = check_implementation(
+            Watched(), profile=FEW, seed=seed, laws=laws, reproduce=False, isolated=False
+        ).to_json()
         for law in certificate["laws"]:
             del law["seconds"], law["seconds_inside"]
         return {name: certificate[name] for name in ("verdict", "laws")}
@@ -206,14 +244,14 @@ def test_same_seed_same_certificate() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_json_record_is_whole() -> None:
+def test_json_record_is_whole(of_selector: Certificate) -> None:
     """The record has the fields that it promises, survives JSON, and its digest notices a change."""
-    record = json.loads(json.dumps(check_implementation(Plain(), profile=FEW, isolated=False).to_json()))
+    record = json.loads(json.dumps(of_selector.to_json()))
 
     law = record["laws"][0]
     assert set(record) >= {"verdict", "level", "implementation", "environment", "diagnosis", "laws"}
     assert set(law) >= {"id", "level", "status", "examples", "seconds", "failure"}
-    assert [law["id"] for law in record["laws"]] == laws_of(Plain())
+    assert [law["id"] for law in record["laws"]] == laws_of(SelectorOnly())
     assert digest(record) == record["sha256"]
     assert digest(record | {"verdict": "refused"}) != record["sha256"]
 
@@ -236,7 +274,7 @@ def test_callers_state_is_left_alone() -> None:
     before, threads = torch.get_rng_state(), torch.get_num_threads()
 
     with torch.no_grad():
-        certificate = check_implementation(Plain(), profile=FEW, laws=["gradient"], isolated=False)
+        certificate = check_implementation(Plain(), profile=FEW, laws=["gradient.reaches_score"], isolated=False)
         assert not torch.is_grad_enabled()
 
     assert certificate.verdict == "certified"
@@ -267,9 +305,10 @@ def test_zero_initialised_weights_are_stirred() -> None:
             torch.nn.init.zeros_(module.layers[-1].bias)
             return module
 
-    certificate = check_implementation(ZeroInit(), profile=FEW, reproduce=False, isolated=False)
+    law = "aggregation.ignores_dropped_tokens"
+    certificate = check_implementation(ZeroInit(), profile=FEW, laws=[law], reproduce=False, isolated=False)
 
-    assert by_id(certificate)["aggregation.ignores_dropped_tokens"].status == "failed"
+    assert by_id(certificate)[law].status == "failed"
 
 
 def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
@@ -279,23 +318,27 @@ def test_a_law_that_could_tell_nothing_does_not_pass() -> None:
         def weights(self, logits: Tensor) -> Tensor:
             return torch.zeros_like(logits)
 
-    result = by_id(check_implementation(Zeros(), profile=FEW, reproduce=False, isolated=False))[
-        "aggregation.equals_gather_first"
-    ]
+    law = "aggregation.equals_gather_first"
+    result = by_id(check_implementation(Zeros(), profile=FEW, laws=[law], reproduce=False, isolated=False))[law]
 
     assert result.status == "skipped"
     assert "cases said something" in result.reason
 
 
-def test_compiling_is_left_to_the_profiles_that_have_time_for_it() -> None:
-    """A law that compiles is skipped by name in profile quick; asked for by its id, it is judged."""
-    left_out = by_id(check_implementation(Plain(), laws=["runtime"], profile=FEW, isolated=False))["runtime.compiles"]
-    asked_for = by_id(check_implementation(Plain(), laws=["runtime.compiles"], profile=FEW, isolated=False))[
-        "runtime.compiles"
-    ]
+def test_compiling_is_left_to_the_profiles_that_have_time_for_it(of_selector: Certificate) -> None:
+    """A law that compiles is skipped by name in profile quick."""
+    left_out = by_id(of_selector)["runtime.compiles"]
 
     assert left_out.status == "skipped"
     assert "no time for budget 'compile'" in left_out.reason
+
+
+@slow
+def test_compiling_is_judged_where_it_is_asked_for_by_name() -> None:
+    """Whatever the profile has time for."""
+    law = "runtime.compiles"
+    asked_for = by_id(check_implementation(Plain(), laws=[law], profile=FEW, isolated=False))[law]
+
     assert asked_for.status == "passed"
 
 
@@ -308,8 +351,17 @@ def test_some_laws_certify_in_part() -> None:
     assert certificate.environment["laws"] == ["shape"]
 
 
-@pytest.mark.parametrize("step", ["logits", "weights", "soft", "gather", "choose"])
-@pytest.mark.parametrize("makes", [float("nan"), float("inf"), "nothing", "text"])
+EVERYDAY = {("weights", "text"), ("soft", "nothing"), ("choose", "text")}  # quickly judged
+
+
+@pytest.mark.parametrize(
+    ("step", "makes"),
+    [
+        pytest.param(step, makes, marks=() if (step, makes) in EVERYDAY else slow)
+        for makes in (float("nan"), float("inf"), "nothing", "text")
+        for step in ("logits", "weights", "soft", "gather", "choose")
+    ],
+)
 def test_nonsense_is_refused_and_takes_nothing_down(step: str, makes: object) -> None:
     """Whatever a step returns, each law gets a status, and the verdict is not that all is well."""
 
@@ -338,6 +390,7 @@ def test_a_law_that_stumbles_is_an_error_of_that_law() -> None:
     assert "judging shape.follows_inputs raised ZeroDivisionError" in result.failure.message
 
 
+@slow
 def test_code_that_compiles_itself_is_no_other_case() -> None:
     """Laws go backward more than once through one graph, which inductor forbids where it reuses its buffers."""
 

@@ -13,8 +13,10 @@ from sdtps_ref.properties.certificates.reading import read_certificate
 
 FOLDER = Path(__file__).with_name("hostile")
 SUBJECTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
-# Those that take no more than a few seconds; the others are tried with the marker `deep`.
-QUICK = ("forges_answers", "forges_lines", "raises_the_judges_signals", "replaces_the_judge", "stubs")
+# Those that take no more than a few seconds; one of them every day, the others of them with the marker `slow`, and
+# what takes longer with `deep`.
+EVERYDAY = "replaces_the_judge"
+QUICK = ("forges_answers", "forges_lines", "raises_the_judges_signals", "stubs")
 SECONDS = 60
 
 
@@ -24,7 +26,12 @@ def test_there_are_twenty() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.deep) for name in SUBJECTS]
+    "name",
+    [
+        EVERYDAY,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in QUICK),
+        *(pytest.param(name, marks=pytest.mark.deep) for name in SUBJECTS if name not in (EVERYDAY, *QUICK)),
+    ],
 )
 def test_it_ends_in_time_with_a_certificate_or_without(name: str, tmp_path: Path) -> None:
     """None is certified, none prints a traceback or a line that looks like a verdict, and nothing stays behind."""

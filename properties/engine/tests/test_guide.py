@@ -29,6 +29,7 @@ def certified(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_it_is_right_when_it_is_compiled(finished: Path) -> None:
     """Where a scattered mask would come out as zeros."""
     done = certified(finished, "--law", "runtime.compiled_equals_eager")

@@ -17,6 +17,7 @@ from sdtps_ref.properties.selftest.planted.baseline import Plain
 FEW = Profile("few", 3, 3, shrink=False)
 LAW = all_laws()["decision.forward_is_hard"]
 SECONDS = 20.0
+slow = pytest.mark.slow
 
 # What it does at its next call stands in a file beside it, so that one child serves for many tests.
 HOSTILE = """
@@ -78,9 +79,9 @@ def told(child: SubprocessRunner, folder: Path) -> Callable[[str], LawResult]:
     [
         ("os._exit(7)", "the process ended with exit status 7"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "the process died of SIGSEGV, in choose (hostile.py, line "),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "the process died of SIGKILL"),
-        ("os.abort()", "the process died of SIGABRT, in choose (hostile.py, line "),
-        ("os.closerange(0, 200)", "the process ended with exit status 1"),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "the process died of SIGKILL", marks=slow),
+        pytest.param("os.abort()", "the process died of SIGABRT, in choose (hostile.py, line ", marks=slow),
+        pytest.param("os.closerange(0, 200)", "the process ended with exit status 1", marks=slow),
     ],
 )
 def test_a_death_is_named_and_the_next_law_is_tried(told: Callable[[str], LawResult], order: str, said: str) -> None:
@@ -93,7 +94,7 @@ def test_a_death_is_named_and_the_next_law_is_tried(told: Callable[[str], LawRes
     assert fallen.failure.case.num_tokens == 6
 
 
-@pytest.mark.parametrize("order", ["time.sleep(1e6)", "spin()"])
+@pytest.mark.parametrize("order", ["time.sleep(1e6)", pytest.param("spin()", marks=slow)])
 def test_what_hangs_is_ended(
     child: SubprocessRunner, told: Callable[[str], LawResult], order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +135,11 @@ def test_memory_has_a_limit(told: Callable[[str], LawResult]) -> None:
         ("torch.relu = lambda x: 1 / 0", "the implementation replaced torch.relu; it was put back"),
         ("torch.Tensor.relu = lambda x: 1 / 0", "the implementation replaced Tensor.relu; it was put back"),
         ("print('loading weights')", "the implementation prints: 'loading weights'"),
-        ("threading.Thread(target=time.sleep, args=(60,), name='stays').start()", "left threads running: stays"),
+        pytest.param(
+            "threading.Thread(target=time.sleep, args=(60,), name='stays').start()",
+            "left threads running: stays",
+            marks=slow,
+        ),
     ],
 )
 def test_what_is_changed_is_put_back_and_noted(told: Callable[[str], LawResult], order: str, note: str) -> None:
@@ -169,7 +174,11 @@ def test_what_ends_programs_is_an_error_of_the_law(told: Callable[[str], LawResu
     [
         ("import os\nos._exit(3)", "loading it, the process ended with exit status 3"),
         ("raise SystemExit('no licence')", "raised SystemExit when imported: no licence"),
-        ("import time\ntime.sleep(1e6)", "loading it, it did not finish within 8 s, in <module> (stubborn.py, line 2)"),
+        pytest.param(
+            "import time\ntime.sleep(1e6)",
+            "loading it, it did not finish within 8 s, in <module> (stubborn.py, line 2)",
+            marks=slow,
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path: Path, source: str, said: str) -> None:

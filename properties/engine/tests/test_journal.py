@@ -103,6 +103,7 @@ def test_a_run_that_is_resumed_has_its_own_seed(tmp_path: Path) -> None:
     assert seeds == [4711, None, None]
 
 
+@pytest.mark.slow
 def test_a_killed_certifier_is_resumed(tmp_path: Path) -> None:
     """SIGKILL in the middle: what was judged is in the journal, and `--resume` judges the rest alone."""
     (tmp_path / "patient.py").write_text(PATIENT)

@@ -17,6 +17,7 @@ from sdtps_ref.properties.kit import expect
 from sdtps_ref.properties.kit.outcomes import Violation
 
 FEW = Profile("few", 3, 3, shrink=False)
+slow = pytest.mark.slow
 # D is soft in the forward pass, so whoever is judged honestly is refused.
 SUBJECT = """
 import gc, json, os, sys
@@ -83,12 +84,17 @@ def judged(child: SubprocessRunner) -> Certificate:
             "judge.__code__ = (lambda *a, **k: None).__code__",
             "kit.expect.expect_close",
         ),
-        (
+        pytest.param(
             "from sdtps_ref.properties.certificates.certificate import LawResult; "
             "LawResult.to_json = lambda self: RESULT",
             "certificates.certificate.LawResult.to_json",
+            marks=slow,
         ),
-        ("torch.Tensor.__le__ = lambda self, other: torch.ones_like(self, dtype=torch.bool)", "torch.Tensor.__le__"),
+        pytest.param(
+            "torch.Tensor.__le__ = lambda self, other: torch.ones_like(self, dtype=torch.bool)",
+            "torch.Tensor.__le__",
+            marks=slow,
+        ),
     ],
 )
 def test_what_is_replaced_is_told_and_refuses(tmp_path: Path, called: str, said: str) -> None:
@@ -106,7 +112,7 @@ def test_what_is_replaced_when_it_is_imported_is_refused_at_once(tmp_path: Path)
         runner(tmp_path, imported="torch.isfinite = lambda value: torch.ones_like(value, dtype=torch.bool)")
 
 
-@pytest.mark.parametrize("called", ["walk()", "to_all()"])
+@pytest.mark.parametrize("called", [pytest.param("walk()", marks=slow), "to_all()"])
 def test_a_forged_answer_is_noticed(tmp_path: Path, called: str) -> None:
     """Lines on the certifier's pipe, found among frames and objects or by number, are no answers."""
     certificate = judged(runner(tmp_path, called=called))
@@ -138,6 +144,7 @@ def test_what_is_left_running_is_ended_and_told(tmp_path: Path) -> None:
     assert "left 1 process running, which was ended" in certificate.implementation["notes"]
 
 
+@slow
 def test_what_is_left_running_ends_with_a_certifier_that_is_gone(tmp_path: Path) -> None:
     """The supervisor needs nobody to tell it: the closed pipe of a certifier that died is enough."""
     child = runner(tmp_path)

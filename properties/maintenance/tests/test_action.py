@@ -31,8 +31,8 @@ class Pick(nn.Module):
     ("text", "status", "verdict"),
     [
         (PICK, 0, "certified"),
-        (PICK.replace("(hard + (soft - soft.detach()))", "hard"), 1, "refused"),
-        ("x = 1\n", 2, "error"),
+        pytest.param(PICK.replace("(hard + (soft - soft.detach()))", "hard"), 1, "refused", marks=pytest.mark.slow),
+        pytest.param("x = 1\n", 2, "error", marks=pytest.mark.slow),
     ],
 )
 def test_the_action_certifies(tmp_path: Path, text: str, status: int, verdict: str) -> None:

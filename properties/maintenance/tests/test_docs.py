@@ -34,6 +34,15 @@ PAGES = {
     "docs/trace-runs.md": (0, 0),
     "docs/your-own-file.md": (7, 0),
 }
+# Those that take many certificates, and with them most of a minute.
+SLOW = {
+    "docs/guides/certify-in-five-minutes.md",
+    "docs/guides/read-a-certificate.md",
+    "docs/guides/why-the-loss-exploded.md",
+    "docs/pytest.md",
+    "docs/trace.md",
+    "docs/your-own-file.md",
+}
 
 
 @pytest.fixture
@@ -76,14 +85,18 @@ def write_modules(checkout: Path, folder: Path) -> None:
                     subprocess.run(["bash", "-c", call.command], cwd=folder, check=True)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in PAGES])
 def test_what_a_page_shows_is_so(name: str, checkout: Path, folder: Path) -> None:
     """From top to bottom in one folder: files are written, scripts end well, commands print what stands below them."""
-    blocks = blocks_of(checkout / name)
-
-    for block in blocks:
+    for block in blocks_of(checkout / name):
         if not block.unrun:
             check_block(block, folder)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_is_seen(name: str, checkout: Path) -> None:
+    """As many as the page has, of which as many are not run."""
+    blocks = blocks_of(checkout / name)
 
     assert (len(blocks), sum(bool(block.unrun) for block in blocks)) == PAGES[name]
 

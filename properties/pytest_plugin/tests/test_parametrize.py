@@ -8,6 +8,9 @@ from sdtps_ref.properties.kit.law import select_laws
 
 pytest_plugins = ["pytester"]
 
+# In one process with a run that has these modules already, pytest warns that it cannot rewrite their assertions.
+QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+
 FILE = """
 from sdtps_ref.properties import parametrize_with_laws
 from sdtps_ref.properties.selftest.planted.baseline import Plain
@@ -34,7 +37,7 @@ def test_one_law_is_one_test(pytester: pytest.Pytester) -> None:
     """A right one passes, a wrong one fails in the law that is broken, what rests on it is skipped and says so."""
     pytester.makepyfile(FILE)
 
-    done = pytester.runpytest_subprocess("-rs", "-p", "no:cacheprovider")
+    done = pytester.runpytest_inprocess("-rs", "-p", "no:cacheprovider", *QUIET)
 
     done.stdout.fnmatch_lines(["*test_sdtps[[]detached-gradient.reaches_score[]]*"])
     done.stdout.fnmatch_lines(["*gradient of pooled tokens to score is zero everywhere*"])
@@ -54,8 +57,6 @@ def test_works_without_this_tree(pytester: pytest.Pytester, tmp_path: Path) -> N
     assert done.ret == 0
 
 
-# In one process with a run that has these modules already, pytest warns that it cannot rewrite their assertions.
-QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 EXPECTING = """
 from sdtps_ref.properties import parametrize_with_laws
 from sdtps_ref.properties.certificates.expected import ExpectedFailure

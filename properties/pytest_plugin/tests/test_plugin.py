@@ -137,6 +137,7 @@ def test_what_cannot_run_is_a_usage_error_in_one_line(
     assert done.ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.slow
 def test_workers_agree_and_judge_what_a_law_rests_on(folder: pytest.Pytester) -> None:
     """With pytest-xdist every worker collects the same ids; a law whose foundation another one has is judged right."""
     pytest.importorskip("xdist")

@@ -37,8 +37,9 @@ def right() -> Certificate:
 
 @pytest.fixture
 def wrong(measured: Certificate) -> Certificate:
-    """Refused, with a cause whose line is known."""
-    return replace(measured, causes=(GAIN, *measured.causes))
+    """Refused, with a cause whose line is known, and a law that was not asked."""
+    left = LawResult("runtime.compiles", "SHOULD", "skipped", reason="no time for budget 'compile'")
+    return replace(measured, causes=(GAIN, *measured.causes), laws=(*measured.laws, left))
 
 
 @pytest.fixture

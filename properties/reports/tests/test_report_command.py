@@ -21,7 +21,7 @@ def test_certify_writes_all_formats(tmp_path: Path, capsys: pytest.CaptureFixtur
     again = {name: tmp_path / f"{name}.again" for name in FORMATS if name != "json"}
     wanted = [part for name, path in written.items() for part in (f"--{name}", str(path))]
 
-    status = main(["certify", *LAW, *wanted])
+    status = main(["certify", *LAW, "--in-process", *wanted])
     asked = [part for name, path in again.items() for part in (f"--{name}", str(path))]
     later = main(["report", str(written["json"]), *asked])
 

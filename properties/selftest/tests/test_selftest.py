@@ -1,39 +1,81 @@
 """The laws on what was planted: each fault is refused by the law that names it, each right one is certified."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
+import torch
 
 from sdtps_ref.properties.certificates.certificate import Certificate
 from sdtps_ref.properties.contract import METHODS
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_all
 from sdtps_ref.properties.selftest.script_check import script_complaints
-from sdtps_ref.properties.selftest.selftest import complaints, everyday_faults, kill_matrix, killers
+from sdtps_ref.properties.selftest.selftest import (
+    STRANGERS,
+    complaints,
+    eager_faults,
+    judge_planted,
+    killers,
+    right_names,
+)
 
 plant_all()
 
+# One of each stage, and quick; the others have the marker `slow`.
+EVERYDAY = (
+    "WeakMask",
+    "BranchesAveraged",
+    "NoParentheses",
+    "ModalitiesSeededByNumpy",
+    "KeepsAtLeastOne",
+    "HardOnly",
+    "OutputBufferReused",
+    "ModeOfTheFirstCall",
+    "RangeDetached",
+    "NamesInTheCode",
+    "NoiseInEval",
+    "RunningMeanOfTheScores",
+    "FlatIndices",
+    "KeepsOneMore",
+    "SlotsSeeAThousandTokens",
+    "KeepsThePositive",
+    "PredictionDropped",
+)
 
-@pytest.fixture(scope="module")
-def matrix() -> tuple[dict[str, Certificate], dict[str, Certificate]]:
-    """Every planted implementation, judged once: faults by the law that names them, right ones by all."""
-    return kill_matrix(whole=False)
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Who judges what is planted takes one thread for the rest of the process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def certificate_of(fault: str) -> Certificate:
+    """The fault, judged once: by the law that names it and what that rests on."""
+    return judge_planted(fault, whole=False)
 
 
 # What compiles or starts processes takes minutes in all: `sdtps selftest` holds those faults to their laws.
-@pytest.mark.parametrize("name", everyday_faults())
-def test_fault_is_killed(name: str, matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
-    """The law that a fault names fails on it."""
-    faults, _ = matrix
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in EVERYDAY else pytest.mark.slow) for name in eager_faults()]
+)
+def test_fault_is_killed(name: str) -> None:
+    """The law that a fault names fails on it, by a script that reproduces the failure, and not on right code."""
+    certificate = certificate_of(name)
 
-    assert FAULTS[name].expected_law in killers(faults[name])
+    assert FAULTS[name].expected_law in killers(certificate)
+    assert script_complaints({name: certificate}) == []
 
 
-def test_scripts_tell_faults_from_right_code(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
-    """Every script reproduces its failure on the fault, and does not on the same code without it."""
-    faults, _ = matrix
+def test_every_stage_has_a_fault_of_every_day() -> None:
+    """A stage whose laws judge what runs as it stands."""
+    stages = {FAULTS[name].expected_law.partition(".")[0] for name in eager_faults()}
 
-    assert script_complaints(faults) == []
+    assert {FAULTS[name].expected_law.partition(".")[0] for name in EVERYDAY} == stages
 
 
 @pytest.mark.parametrize(
@@ -43,11 +85,9 @@ def test_scripts_tell_faults_from_right_code(matrix: tuple[dict[str, Certificate
         (("right = bool(", "right = bool(False and "), "does not say 'not reproduced' of the code without the fault"),
     ],
 )
-def test_a_script_that_lies_is_seen(
-    matrix: tuple[dict[str, Certificate], dict[str, Certificate]], spoiled: tuple[str, str], says: str
-) -> None:
+def test_a_script_that_lies_is_seen(spoiled: tuple[str, str], says: str) -> None:
     """A script that always says the same, whatever it is run on, is complained of."""
-    certificate = matrix[0]["NoParentheses"]
+    certificate = certificate_of("NoParentheses")
     laws = [
         replace(result, failure=replace(result.failure, script=result.failure.script.replace(*spoiled)))
         if result.failure
@@ -60,13 +100,14 @@ def test_a_script_that_lies_is_seen(
     assert complaint == f"NoParentheses: the script of decision.forward_is_hard {says}"
 
 
-def test_right_ones_are_certified(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+# Strangers, which are judged by one call, have tests of their own.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in right_names() if name not in STRANGERS])
+def test_right_one_is_certified(name: str) -> None:
     """No right implementation is refused."""
-    _, right = matrix
+    certificate = judge_planted(name, whole=False)
 
-    refused = {name: killers(certificate) for name, certificate in right.items() if certificate.verdict != "certified"}
-
-    assert refused == {}
+    assert certificate.verdict == "certified", [result.id for result in certificate.laws if result.refuses]
 
 
 def test_every_law_has_a_fault() -> None:
@@ -76,13 +117,12 @@ def test_every_law_has_a_fault() -> None:
     assert named == set(all_laws())
 
 
-def test_complaints_are_made(matrix: tuple[dict[str, Certificate], dict[str, Certificate]]) -> None:
+def test_complaints_are_made() -> None:
     """The selftest fails on a survivor, on an idle law and on a right one refused."""
-    faults, right = matrix
-    survivor = {"HardOnly": right["plain"]}
-    accused = {"plain": faults["HardOnly"]}
+    accused = certificate_of("HardOnly")
+    untouched = replace(accused, laws=tuple(replace(law, status="passed", failure=None) for law in accused.laws))
 
-    said = "\n".join(complaints(survivor, accused))
+    said = "\n".join(complaints({"HardOnly": untouched}, {"plain": accused}))
 
     assert "HardOnly survived gradient.reaches_score" in said
     assert "decision.keeps_top_k is named by no fault" in said

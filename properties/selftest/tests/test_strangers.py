@@ -17,7 +17,16 @@ def judged(stranger: Stranger) -> Certificate:
     return check_implementation(planted(), laws=["call"], isolated=False, reproduce=False)
 
 
-@pytest.mark.parametrize("stranger", [*RIGHT, *WRONG], ids=lambda stranger: stranger.name)
+EVERYDAY = [*RIGHT[::4], *WRONG[::4]]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        pytest.param(stranger, id=stranger.name, marks=() if stranger in EVERYDAY else pytest.mark.slow)
+        for stranger in (*RIGHT, *WRONG)
+    ],
+)
 def test_a_stranger_is_judged(stranger: Stranger) -> None:
     """A right one is certified and accused of nothing; of a wrong one the first cause is its fault, with its line."""
     certificate = judged(stranger)

@@ -11,7 +11,7 @@ from sdtps_ref.properties.selftest.planted.baseline import FAULTS, Plain, plant_
 from sdtps_ref.properties.signals import plot_data
 
 plant_all()
-FEW = Profile("few", examples=4, minimum=2)
+FEW = Profile("few", examples=2, minimum=1, shrink=False)
 
 
 def seen(implementation: Plain, law: str) -> dict:

@@ -183,7 +183,7 @@ def test_fixture(file, pytester: pytest.Pytester):
         """
     )
     plugin = ("-p", "sdtps_ref.properties.pytest_plugin.plugin", "-p", "no:cacheprovider")
-    done = pytester.runpytest_subprocess(*plugin)
+    done = pytester.runpytest_inprocess(*plugin, "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
     done.assert_outcomes(failed=2)
     done.stdout.fnmatch_lines(["*the mask multiplies the gradient of the score by*", "*nothing was traced*"])

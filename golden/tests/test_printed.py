@@ -173,7 +173,7 @@ warning  errors.keep_of_zero # examples   # s
 
 CERTIFIED, in part: by errors.keep_of_zero alone
 conforms: yes, 1 of 2 laws     will train: nothing speaks against it
-cause     a wrong K is refused without a word of what was given
+remark    a wrong K is refused without a word of what was given
           whoever meets it has to read the code
 fix       raise ValueError(f"keep must be from 1 to {N}, but is {keep}")
 explains  errors.keep_of_zero

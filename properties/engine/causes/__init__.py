@@ -14,7 +14,7 @@ from typing import Any
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.certificate import LawResult
 from sdtps_ref.properties.engine.causes.by_law import RANKS, cause_of, rank, unfinished
-from sdtps_ref.properties.engine.causes.hypothesis import Readings
+from sdtps_ref.properties.engine.causes.hypothesis import STEEP, Readings
 from sdtps_ref.properties.engine.causes.inference import Explanation, explanations
 from sdtps_ref.properties.engine.causes.lines.where import line_of
 from sdtps_ref.properties.kit.source_line import SourceLine
@@ -38,7 +38,7 @@ def causes_of(results: Iterable[LawResult], readings: Mapping[str, Any] | None =
     explained: set[str] = set()
 
     def add(cause: Cause, of_rank: int, root: bool = False) -> None:
-        matters = bool(cause.training) or any(failing[law_id].refuses for law_id in cause.explains)
+        matters = of_rank >= STEEP or any(failing[law_id].refuses for law_id in cause.explains)
         judged = any(not unfinished(failing[law_id]) for law_id in cause.explains)
         if cause.where is None:
             cause = replace(cause, where=line_of(cause.kind, read))

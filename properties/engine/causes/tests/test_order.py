@@ -71,9 +71,9 @@ def test_what_came_to_no_end_comes_after_what_failed(reason: str) -> None:
     assert kinds(*laws, mask_form="none") == ["aggregation.is_convex", "gradient.reaches_score"]
 
 
-def test_a_must_without_an_end_comes_before_what_warns() -> None:
+def test_a_must_whose_process_ended_comes_before_what_warns() -> None:
     """The certificate is refused because of it."""
-    laws = failed("errors.keep_of_zero"), no_end("sizes.selection_is_exact", ENDLESS)
+    laws = failed("errors.keep_of_zero"), no_end("sizes.selection_is_exact", KILLED)
 
     assert kinds(*laws, keep_of_zero=0) == ["sizes.selection_is_exact", "keep.unchecked"]
 

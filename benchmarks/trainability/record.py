@@ -110,7 +110,7 @@ def read(path: Path) -> Record:
             raise ValueError(f"format {content['format']}")
         runs = tuple(map(_run, content["runs"]))
         return Record(int(content["steps"]), dict(content["environment"]), runs)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput.given(f"{path} ({type(error).__name__}: {error})", ACCEPTED) from error
 
 

@@ -68,6 +68,7 @@ def test_less_than_the_tolerance_is_not_called_slower() -> None:
     assert said == [NOT_SLOWER] * 20
 
 
+@pytest.mark.slow
 def test_too_noisy_a_machine_is_no_pass_and_no_accusation() -> None:
     """Where 5 % cannot be told from noise, it says so, or at least never accuses the same code."""
     said = [says(0.0, seed, Noise(sample=0.5, place=0.05, wander=0.2)) for seed in range(20)]

@@ -258,6 +258,7 @@ def test_the_record_keeps_what_was_expected() -> None:
 TARGET = "sdtps_ref.properties.selftest.planted.selection:SoftForward"
 
 
+@pytest.mark.slow
 def test_the_command_line_from_first_failure_to_green(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_certify_without_a_target_certifies_the_reference(tmp_path: Path, capsys
     assert sum(law["examples"] for law in record["laws"]) < 1500
 
 
+@pytest.mark.slow
 def test_certify_takes_a_file_and_a_module(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A class by path, as a program, from its command line on; an object by module name from the current folder."""
     by_path = sdtps("certify", f"{module}:Mine", "--law", "decision.forward_is_hard")
@@ -92,6 +93,7 @@ def test_a_wrong_one_is_refused(module: Path, capsys: pytest.CaptureFixture[str]
     assert [path.name for path in (module.parent / ".sdtps").rglob("*.py")] == ["gradient.reaches_score.py"]
 
 
+@pytest.mark.slow
 def test_one_that_raises_is_an_error_in_one_line(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, the reason in one line, a traceback only when asked for."""
     asked = ["certify", f"{module}:Raising", "--law", "decision.forward_is_hard", "--in-process"]

@@ -157,6 +157,7 @@ def test_where_nothing_can_be_said_the_status_speaks() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=slow), pytest.param("latin-1", marks=slow)])
 @pytest.mark.parametrize("arguments", [["report", b"na\xffme.json"], ["certify", "--help"], ["explain", "noise"]])
+@pytest.mark.slow
 def test_no_encoding_and_no_name_is_too_poor(encoding: str, arguments: list[str | bytes]) -> None:
     """What the encoding lacks, and bytes that are no text, are written as their escapes."""
     environment = os.environ | {"PYTHONIOENCODING": encoding}

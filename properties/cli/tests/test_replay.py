@@ -87,6 +87,7 @@ def test_replay_needs_the_device(certificate: Certificate, stored: Path, capsys:
     assert "needs device 'hpu', which torch does not have here" in said(capsys)
 
 
+@pytest.mark.slow
 def test_one_that_hangs_now_is_told(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A case is replayed in a process of its own: what hangs there is ended, and fails with other words."""
     path = tmp_path / "hangs_in_replay.py"

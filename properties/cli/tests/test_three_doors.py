@@ -62,6 +62,7 @@ EXIT = {"certified": pytest.ExitCode.OK, "refused": pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.mark.parametrize(("attribute", "verdict"), [("Right", "certified"), ("Wrong", "refused")])
+@pytest.mark.slow
 def test_three_doors_one_verdict(pytester: pytest.Pytester, attribute: str, verdict: str) -> None:
     """Of a right and a wrong selector, each door says the same of every law that was asked for."""
     pytester.makepyfile(project=PROJECT)

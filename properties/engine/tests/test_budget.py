@@ -74,6 +74,7 @@ def test_a_must_that_was_not_run_is_no_certificate() -> None:
     assert (certificate.verdict, certificate.exit_status, certificate.level) == ("error", 2, None)
 
 
+@pytest.mark.slow
 def test_a_law_that_the_run_had_no_time_for_is_not_accused(tmp_path: Path) -> None:
     """Cut short by the end of the run, and not by its own limit, it is not run, which refuses nobody."""
     (tmp_path / "subject_in_time.py").write_text(SUBJECT.format(order="time.sleep(1)"))

@@ -65,6 +65,7 @@ def test_reference_is_certified(mask: str) -> None:
 
 
 @pytest.mark.parametrize("mask", ["subtract", "log"])
+@pytest.mark.slow
 def test_the_references_gain_is_told(mask: str) -> None:
     """The published mask is certified and warned of; the other one is not."""
     certificate = check_implementation(
@@ -105,6 +106,7 @@ def test_failure_says_what_where_and_how_to_see_it() -> None:
 
 @pytest.mark.parametrize("laws", ["named", pytest.param("all", marks=slow)])
 @pytest.mark.parametrize("name", ["DecisionDetached", "PublishedMask", "FlatIndices", "GradientOfTheWrongSign"])
+@pytest.mark.slow
 def test_scripts_of_objects_reproduce(name: str, laws: str) -> None:
     """Scripts of an implementation without a target run in this process, and show the failure."""
     fault = FAULTS[name]
@@ -130,6 +132,7 @@ def test_script_of_a_target_needs_torch_only() -> None:
     assert "from sdtps_ref.properties.selftest.planted.selection import SoftForward" in failure.script
 
 
+@pytest.mark.slow
 def test_a_script_is_not_hidden_by_the_one_before_it() -> None:
     """What one script leaves set in the interpreter that they share is not there when the next one is judged."""
     shows = "import torch\nprint('seen', torch.is_anomaly_enabled())\nprint('reproduced')\n"

@@ -95,6 +95,7 @@ def test_a_death_is_named_and_the_next_law_is_tried(told: Callable[[str], LawRes
 
 
 @pytest.mark.parametrize("order", ["time.sleep(1e6)", pytest.param("spin()", marks=slow)])
+@pytest.mark.slow
 def test_what_hangs_is_ended(
     child: SubprocessRunner, told: Callable[[str], LawResult], order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_what_hangs_is_ended(
     assert "(hostile.py, line " in hung.reason
 
 
+@pytest.mark.slow
 def test_memory_has_a_limit(told: Callable[[str], LawResult]) -> None:
     """What eats memory is refused more, and what it keeps is not held against the next law."""
     eaten, after = told("eat()"), told("")

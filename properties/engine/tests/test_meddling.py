@@ -122,6 +122,7 @@ def test_a_forged_answer_is_noticed(tmp_path: Path, called: str) -> None:
     assert statuses["decision.forward_is_hard"] != "passed"
 
 
+@pytest.mark.slow
 def test_what_is_left_running_is_ended_and_told(tmp_path: Path) -> None:
     """A process that left its session, its group and its parent ends with the run, and the certificate says so."""
     pids = tmp_path / "pids"

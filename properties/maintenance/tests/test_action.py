@@ -35,6 +35,7 @@ class Pick(nn.Module):
         pytest.param("x = 1\n", 2, "error", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_action_certifies(tmp_path: Path, text: str, status: int, verdict: str) -> None:
     """Its status is that of `sdtps certify`; verdict, summary and SARIF are where the next steps look for them."""
     (tmp_path / "theirs.py").write_text(text)

@@ -46,6 +46,7 @@ def test_one_law_is_one_test(pytester: pytest.Pytester) -> None:
     assert done.parseoutcomes()["failed"] == 1
 
 
+@pytest.mark.slow
 def test_works_without_this_tree(pytester: pytest.Pytester, tmp_path: Path) -> None:
     """Nothing but the import is needed: no plugin, no conftest, and strict markers are fine."""
     pytester.makepyfile(

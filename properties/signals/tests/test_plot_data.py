@@ -43,6 +43,7 @@ def test_a_jacobian_of_a_softmax_is_kept() -> None:
     assert torch.allclose(jacobian.sum(-1), torch.zeros(len(jacobian)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_gain_lies_between_the_two_gradients() -> None:
     """Through the published mask the gradient is 1e10 times the well-conditioned one in every token."""
     found = seen(FAULTS["PublishedMask"](), "gradient.well_conditioned")["gradient"]

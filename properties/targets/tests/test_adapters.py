@@ -104,6 +104,7 @@ def test_right_ones_are_certified(stranger: Load, name: str, level: str) -> None
 @pytest.mark.parametrize(
     "laws", [["gradient.well_conditioned"], pytest.param(["gradient", "aggregation", "multimodal"], marks=slow)]
 )
+@pytest.mark.slow
 def test_the_published_mask_is_certified_with_a_warning(stranger: Load, laws: list[str]) -> None:
     """As most people have it, 1e10 and all: certified, and told the gain."""
     added = "weight + log_policy.unsqueeze(1)"
@@ -186,6 +187,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "right", "wrong", "law"), WRONG)
+@pytest.mark.slow
 def test_wrong_ones_are_refused(stranger: Load, name: str, right: str, wrong: str, law: str) -> None:
     """One line changed, and the law that speaks of it refuses."""
     assert law in refused_by(stranger(name, (right, wrong)), law)
@@ -268,6 +270,7 @@ OTHER_WAYS = {
     ids=["few", "more"],
 )
 @pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in EVERYDAY else slow) for way in OTHER_WAYS])
+@pytest.mark.slow
 def test_other_ways_to_write_it_are_not_accused(stranger: Load, way: str, laws: list[str]) -> None:
     """Rounding, dropout and the order of steps are the module's own affair."""
     module = stranger("multi_modal", *OTHER_WAYS[way])

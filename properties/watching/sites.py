@@ -22,7 +22,8 @@ CHOOSES: dict[str, str] = (
 )
 INDICES = {"max", "sort", "topk"}  # which return values too: they choose only where their indices are used
 LEAVES = ("tolist", "numpy", "item", "__array__")  # what goes on in Python or numpy
-NEAR = 1e-3  # a straight-through sum in the wrong order is off by rounding alone
+SOFT = ("softmax", "sigmoid", "tanh", "exp", "normalize")  # near 0 and 1 where they are steep, and no D for that
+NEAR = 1e-5  # a straight-through sum in the wrong order is off by rounding alone
 
 
 @dataclass(eq=False)
@@ -201,7 +202,7 @@ def _find_decision(watched: Watched, graph: Graph, site: Site, sites: list[Site]
         for call in watched.calls[site.choice.number :]:
             if not (left and hard) and not any(graph.depends(call.number, number) for number in own):
                 continue
-            if any(graph.depends(call.number, number) for number in others):
+            if any(graph.depends(call.number, number) for number in others) or call.name in SOFT:
                 continue
             for tensor in call.tensors:
                 if not _trainable(tensor) or tensor.numel() < 2:

@@ -11,6 +11,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.alignment import misaligned
+from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.roads import where_soft
 from sdtps_ref.properties.watching.sites import Site
@@ -38,7 +39,8 @@ def decision_is_hard(probe: Probe) -> None:
     for site in sites:
         value = site.decision.detach()  # type: ignore[union-attr]
         off = (value - value.round()).abs()
-        if off.any():
+        # What a sum rounds is of the size of its precision; what a steep softmax leaves is no sum and may be anything.
+        if site.decision_call.name in SUMS and off.max() > torch.finfo(value.dtype).eps / 8:  # type: ignore[union-attr]
             raise Violation(
                 f"D is not exactly 0 or 1 in {int((off > 0).sum())} of {off.numel()} entries: off by {off.max():.2g}",
                 where=site.decision_call.place,  # type: ignore[union-attr]

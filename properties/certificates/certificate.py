@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sdtps_ref.properties.certificates.cause import Cause
 from sdtps_ref.properties.certificates.expected import ExpectedFailure
-from sdtps_ref.properties.certificates.level import CORE_LAWS, NOT_RUN, OUT_OF_TIME, level_of, measured
+from sdtps_ref.properties.certificates.level import AT_WORK, CORE_LAWS, NOT_RUN, OUT_OF_TIME, level_of, measured
 from sdtps_ref.properties.kit.case import CLASSES, Case
 from sdtps_ref.properties.kit.source_line import SourceLine
 
@@ -136,7 +136,7 @@ class Certificate:
             return "refused"
         if any(result.refuses and result.status in ("failed", "xpassed") for result in self.laws):
             return "refused"
-        said = CORE_LAWS if self.is_whole else {result.id for result in self.laws}
+        said = CORE_LAWS | AT_WORK if self.is_whole else {result.id for result in self.laws}
         if not any(result.status == "passed" and result.id in said for result in self.laws):
             return "error"
         if any(result.refuses for result in self.laws):

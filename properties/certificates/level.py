@@ -45,6 +45,8 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     "selection": ("selector|call",),
 }
 CORE_LAWS = frozenset(law for laws in CORE.values() for one in laws for law in one.split("|"))
+# Which pass only where every method gave an answer to compare: what raises now and then is at work, and wrong.
+AT_WORK = frozenset({"later_calls.nothing_is_remembered", "runtime.same_while_compiling"})
 JUDGED = ("passed", "xfailed")
 NOT_RUN = "not run: "  # how the reason of a law begins that the run had no time for, or no hope
 OUT_OF_TIME = "did not finish within"  # what is said of one that did not come to an end

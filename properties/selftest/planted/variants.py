@@ -256,3 +256,28 @@ class NoiseAlwaysOn(Plain):
 
     def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> SelectionResult:
         return super().select(tokens, score, keep, tau, training=True)
+
+
+class WithAFactor(Selector):
+    """Learns a factor on the temperature that it was given, one at the start."""
+
+    def __init__(self, steps: Plain, keep: int, tau: float):
+        super().__init__(steps, keep, tau)
+        self.log_factor = nn.Parameter(torch.zeros(()))
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Any:
+        """tokens: B N C; score: B N."""
+        return self.steps.select(tokens, score, self.keep, self.tau * self.log_factor.exp(), self.training)  # type: ignore[arg-type]
+
+
+@variant
+class LearnedFactorOnTheTemperature(Plain):
+    """The temperature is learned: it acts through the soft mask alone, and no output shows it."""
+
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
+        self.check(num_tokens, keep)
+        return WithAFactor(self, keep, tau)
+
+    def pipeline(self, *, dim: int, num_tokens: int, keep: int, slots: int, tau: float) -> Any:
+        self.check(num_tokens, keep)
+        return Pipeline(self, WithAFactor(self, keep, tau), Aggregator(self, dim, slots))

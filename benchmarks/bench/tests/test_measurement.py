@@ -172,7 +172,8 @@ def test_gpu_columns_are_shown_where_there_is_one(done: list[Row]) -> None:
 
     assert tuple(columns[-3:]) == table.GPU_COLUMNS
     assert table.values(seen)["GPU kernels"] == "7"
-    assert ["stream is capturing" in remark.plain for remark in table.remarks([seen])] == [True]
+    # A machine that is busy adds a remark of its own.
+    assert sum("stream is capturing" in remark.plain for remark in table.remarks([seen])) == 1
 
 
 def test_the_record_is_plain_and_whole(done: list[Row], measured_machine: Machine) -> None:

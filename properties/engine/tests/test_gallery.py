@@ -33,7 +33,6 @@ def test_there_are_twenty() -> None:
         *(pytest.param(name, marks=pytest.mark.deep) for name in SUBJECTS if name not in (EVERYDAY, *QUICK)),
     ],
 )
-@pytest.mark.slow
 def test_it_ends_in_time_with_a_certificate_or_without(name: str, tmp_path: Path) -> None:
     """None is certified, none prints a traceback or a line that looks like a verdict, and nothing stays behind."""
     (tmp_path / f"{name}.py").write_text((FOLDER / f"{name}.py").read_text())

@@ -1,10 +1,14 @@
 """The causes as a page: what each one says, and whether it was told first where it was planted."""
 
+import sys
 from pathlib import Path
 
 from sdtps_ref.properties.engine.causes.hypotheses import ALL
-from sdtps_ref.properties.maintenance import causes_record
 from sdtps_ref.properties.selftest.causes import by_kind, confusions, share_right
+
+# The record's reader serves this repository alone, and is not in the wheel that these pages are made from.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from properties.maintenance import causes_record
 
 RECORD = Path(__file__).with_name("causes.json")
 BEFORE = """\

@@ -64,6 +64,7 @@ class Modalities(nn.Module):
         return out.decisions["rgb"], out.decisions["nir"], out.tokens["rgb"], out.tokens["nir"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "last"),
     [

@@ -33,6 +33,7 @@ def test_sdtps(implementation, law):
 """
 
 
+@pytest.mark.slow
 def test_one_law_is_one_test(pytester: pytest.Pytester) -> None:
     """A right one passes, a wrong one fails in the law that is broken, what rests on it is skipped and says so."""
     pytester.makepyfile(FILE)

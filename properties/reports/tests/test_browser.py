@@ -27,7 +27,10 @@ QUIET = (
     "--disable-sync",
 )
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is on PATH")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is on PATH"),
+    pytest.mark.slow,
+]
 
 
 class Document(HTMLParser):

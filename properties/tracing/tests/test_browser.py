@@ -22,7 +22,10 @@ from sdtps_ref.properties.tracing.tests.conftest import MASK
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is on PATH")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is on PATH"),
+    pytest.mark.slow,
+]
 
 # A page around the page: it measures what is in the frame, which itself allows no script.
 HARNESS = """<!doctype html><body style="margin:0"><iframe id="f" src="t.html" width="{width}" height="2000"></iframe>

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from sdtps_ref.properties.certificates.certificate import LawResult
-from sdtps_ref.properties.certificates.level import NOT_RUN, OUT_OF_TIME
+from sdtps_ref.properties.certificates.level import NOT_RUN
 from sdtps_ref.properties.kit.law import Law
 
 STRIKES = 2
@@ -48,7 +48,7 @@ class Budget:
         lost = result.status == "error" and not (result.failure and result.failure.script)
         self.spent += result.seconds if lost else result.seconds_inside
         said = result.failure.message if result.failure else result.reason
-        if result.status == "error" and OUT_OF_TIME in said:
+        if result.out_of_time:
             self.strikes["hung"] = self.strikes.get("hung", 0) + 1
         elif result.status == "error" and said.startswith(MEMORY):
             self.strikes["ran into the memory limit"] = self.strikes.get("ran into the memory limit", 0) + 1

@@ -110,6 +110,16 @@ def interrupt(built: Any, arguments: list[Any], named: dict[str, Any], places: i
             modes = [Interrupting((2 * i + 1) * counting.calls // (2 * places)) for i in range(places)]
 
 
+def raising(built: Any, arguments: list[Any], named: dict[str, Any]) -> None:
+    """Calls that raise: of arguments that are cut short, of too few of them, and inside."""
+    given, given_named = copied(arguments, 0.7), copied(named, 0.7)
+    wrong = [part[..., :-1] if isinstance(part, Tensor) else part for part in given]
+    wrong_named = {name: part[..., :-1] if isinstance(part, Tensor) else part for name, part in given_named.items()}
+    call_aside(built, wrong, wrong_named)
+    call_aside(built, given[:1], {})
+    interrupt(built, arguments, named)
+
+
 def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) -> None:
     """Do one of the things that may come between two calls; the weights, the mode and the dtype are as they were."""
     import copy
@@ -144,11 +154,7 @@ def disturb(built: Any, arguments: list[Any], named: dict[str, Any], kind: str) 
         with torch.autocast(device, torch.bfloat16):
             call_aside(built, copied(arguments), copied(named))
     elif kind == "a call that raised":
-        wrong = [part[..., :-1] if isinstance(part, Tensor) else part for part in others]
-        wrong_named = {name: part[..., :-1] if isinstance(part, Tensor) else part for name, part in other_named.items()}
-        call_aside(built, wrong, wrong_named)
-        call_aside(built, others[:1], {})
-        interrupt(built, arguments, named)
+        raising(built, arguments, named)
     elif kind == "a call in another dtype":
         own = floating([arguments, named])[0].dtype
         double = [part.double() if isinstance(part, Tensor) else part for part in others]

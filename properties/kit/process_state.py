@@ -6,9 +6,8 @@ Torch only and self-contained, like `values`: a failure's script carries these f
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from sdtps_ref.properties.kit.later_calls import call_aside, copied, interrupt
+from sdtps_ref.properties.kit.later_calls import call_aside, copied, raising
 from sdtps_ref.properties.kit.values import modules_in
 
 
@@ -202,11 +201,7 @@ def left_otherwise(built: Any, arguments: list[Any], named: dict[str, Any], way:
         around, drawn, own = surroundings(), generators(), flags_of(built)
         before["grad mode"] = way != "without gradients"
         if way == "that raised":
-            wrong = [part[..., :-1] if isinstance(part, Tensor) else part for part in given]
-            wrong_named = {k: v[..., :-1] if isinstance(v, Tensor) else v for k, v in given_named.items()}
-            call_aside(built, wrong, wrong_named)
-            call_aside(built, given[:1], {})
-            interrupt(built, given, given_named)
+            raising(built, given, given_named)
         else:
             # Not as a context, which would put back what the call left.
             torch.set_grad_enabled(way != "without gradients")

@@ -109,9 +109,8 @@ class SubprocessRunner:
         except (Lost, Refused) as how:
             said, case = self._said(), self._case()
             self._end()
-            if (
-                OUT_OF_TIME in str(how) and seconds != usual
-            ):  # the run's time was over before the law's was: it is not accused
+            # The run's time was over before the law's was: it is not accused.
+            if OUT_OF_TIME in str(how) and seconds != usual:
                 self.budget.spent += time.perf_counter() - started
                 return self.budget.over(law)
             result = LawResult(law.id, law.level, "error", reason=str(how), seconds=time.perf_counter() - started)

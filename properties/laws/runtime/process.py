@@ -4,7 +4,7 @@ from sdtps_ref.properties.kit import process_state
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_nothing
-from sdtps_ref.properties.kit.later_calls import Interrupting, call_aside, copied, interrupt
+from sdtps_ref.properties.kit.later_calls import Interrupting, call_aside, copied, interrupt, raising
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.kit.probe import Probe
@@ -33,6 +33,7 @@ def leaves_the_process_alone(probe: Probe) -> None:
         call_aside,
         Interrupting,
         interrupt,
+        raising,
         process_state.Kept,
         process_state.start_elsewhere,
         process_state.torch_flags,

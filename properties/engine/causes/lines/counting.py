@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from sdtps_ref.properties.engine.causes.lines.following import traced
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.watching.record import ENTRY
 from sdtps_ref.properties.watching.record import _is_theirs as is_theirs
@@ -37,10 +37,6 @@ def lines_that_make(number: int, call: Callable[[], Any]) -> list[SourceLine]:
             lines[frame] = frame.f_lineno
         return inside
 
-    before = sys.gettrace()
-    sys.settrace(called)
-    try:
+    with traced(called):
         call()
-    finally:
-        sys.settrace(before)
     return found

@@ -5,8 +5,9 @@ What is looked at: versions of what the caller passed, gradients on or off, the 
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,17 @@ from sdtps_ref.properties.watching.record import _is_theirs as is_theirs
 State = dict[str, Any]
 
 
+@contextlib.contextmanager
+def traced(called: Callable[[FrameType, str, Any], Any]) -> Iterator[None]:
+    """`called` for every function that begins within; a debugger or a coverage that does the same is put back after."""
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 class Follower:
     """Notes, for each thing that is looked at, the last line that changed it."""
 
@@ -30,13 +42,11 @@ class Follower:
         self._lines: list[tuple[FrameType, SourceLine]] = []  # of the user's running functions, the innermost last
 
     def run(self, call: Callable[[], Any]) -> None:
-        """Run it. A debugger or a coverage that follows lines too is put back after it."""
-        before = sys.gettrace()
-        sys.settrace(self._called)
+        """Run it."""
         try:
-            call()
+            with traced(self._called):
+                call()
         finally:
-            sys.settrace(before)
             self._compare()
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
@@ -115,10 +125,6 @@ def last_lines(call: Callable[[], Any]) -> list[SourceLine]:
             found.append(SourceLine(frame.f_code.co_filename, frame.f_lineno))
         return inside
 
-    before = sys.gettrace()
-    sys.settrace(called)
-    try:
+    with traced(called):
         call()
-    finally:
-        sys.settrace(before)
     return found

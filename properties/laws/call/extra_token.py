@@ -56,7 +56,7 @@ def _summary_of_kept(reading: Reading, site: Site) -> Call | None:
 
 
 def _of_these(given: Tensor, kept: Tensor) -> bool:
-    return len(given) == len(kept) and bool(torch.isin(given, kept).all())
+    return len(given) == len(kept) and bool(torch.isin(given.double(), kept.double()).all())
 
 
 def _on_these(weights: Tensor, decision: Tensor) -> bool:

@@ -97,6 +97,24 @@ def call_derivatives(
     return derivatives(call, leaves, seed)
 
 
+def second_derivatives(
+    built: Any, arguments: list[Any], named: dict[str, Any], leaves: dict[str, Tensor], seed: int
+) -> dict[str, Tensor]:
+    """`derivatives` of the gradient to the first of the leaves; empty where differentiating twice is refused aloud."""
+    source = next(iter(leaves.values()))
+
+    def call() -> list[Tensor]:
+        torch.manual_seed(seed)
+        total = along(tensors_of(built(*arguments, **named)))
+        found = torch.autograd.grad(total, source, create_graph=True, allow_unused=True)[0]
+        return [torch.zeros_like(source) if found is None else found]
+
+    try:
+        return derivatives(call, leaves, seed)
+    except (RuntimeError, NotImplementedError):
+        return {}
+
+
 class Ranked(torch.overrides.TorchFunctionMode):
     """Sees the calls of a forward pass, and which of their results were ranked over their last axis.
 

@@ -22,6 +22,7 @@ SMALL = Domain(
         Case(2, 9, 4, 8, 2, tau=0.5, dtype="float64", scores="distinct", training=False, tokens="outliers", seed=1),
         Case(2, 5, 1, 8, 2, dtype="float64", scores="distinct", training=False, seed=2),
         Case(2, 6, 6, 8, 7, dtype="float64", scores="distinct", seed=3),
+        Case(2, 7, 4, 8, 3, dtype="float64", scores="distinct", tokens="zeros", seed=4),
     )
 )
 # Of the gradient's length; what is missing or scaled is off by 1e-2 and more.
@@ -55,6 +56,29 @@ def is_the_derivative(probe: Probe) -> None:
             if method == "branches":
                 arguments.append(probe.given("other_score", probe.score.flip(-1)))
         expect_derivatives(probe, method, built, arguments, {}, leaves | named_parameters(probe, built))
+
+
+@law(
+    level="SHOULD",
+    needs="aggregator",
+    depends="gradient.is_the_derivative",
+    domain=Domain(fixed=(Case(2, 6, 4, 8, 3, dtype="float64", scores="distinct"),)),
+)
+def second_derivative_is_right(probe: Probe) -> None:
+    """d2(pooled tokens)/d(tokens)2 is what differences of the gradient give; or to ask for it raises.
+
+    Why: a gradient penalty, a step of meta-learning and a Hessian-vector product differentiate a gradient. Where the
+    backward pass is written by hand with tensors that remember nothing, they get a number, and a part is missing.
+    Breaks when: a backward pass of one's own detaches what it saved, or works under `no_grad` or on `.data`.
+    Remedy: compute in `backward` with what `ctx.saved_tensors` returns; or mark it with `once_differentiable`, which
+    refuses instead of being wrong.
+    """
+    built = probe.build("aggregator")
+    kept = probe.given("kept", probe.tokens.detach()[:, : probe.case.keep], requires_grad=True)
+    arguments = [kept, probe.given("ones", torch.ones_like(kept[:, :, 0]))]
+    expect_derivatives(
+        probe, "aggregator's gradient", built, arguments, {}, {"tokens": kept}, differences.second_derivatives
+    )
 
 
 def named_parameters(probe: Probe, built: Any) -> dict[str, Tensor]:

@@ -79,6 +79,41 @@ class ReshapeOfTheLogits(Plain):
         return scored.reshape(scored.shape[0], scored.shape[2], scored.shape[1])
 
 
+@fault(expected_law="gradient.is_the_derivative")
+class ZeroTokensArePadding(Plain):
+    """A token of zeros is taken for padding and gets no weight, though D keeps it."""
+
+    def aggregate(self, tokens: Tensor, decision: Tensor | None, layers: nn.Module, scale: Tensor) -> Tensor:
+        logits = self.logits(tokens, layers, scale)
+        if decision is not None:
+            logits = self.mask(logits, decision)
+        padded = (tokens == 0).all(-1)
+        return self.weights(logits.masked_fill(padded.unsqueeze(1), -1e9)) @ tokens
+
+
+class Softmax(torch.autograd.Function):
+    """A softmax over the last axis, whose backward pass has forgotten what its output was made of."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        """logits: B M K."""
+        ctx.weights = logits.softmax(-1)
+        return ctx.weights.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *reached: Tensor) -> Tensor:
+        """Right, as a first derivative."""
+        return ctx.weights * (reached[0] - (ctx.weights * reached[0]).sum(-1, keepdim=True))
+
+
+@fault(expected_law="gradient.second_derivative_is_right")
+class BackwardOfItsOwnIsNotDifferentiable(Plain):
+    """The softmax has a backward pass by hand that works on saved values: right once, not twice."""
+
+    def weights(self, logits: Tensor) -> Tensor:
+        return Softmax.apply(logits)
+
+
 @fault(expected_law="gradient.follows_temperature")
 class PipelineForgetsTheTemperature(Plain):
     """The selector takes tau; the model builds one without it."""

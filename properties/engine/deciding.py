@@ -47,13 +47,15 @@ class Deciding:
 
     def __init__(self) -> None:
         all_laws()  # imports whatever is the judge's, so that it is known before there is anybody to replace it
-        self.was = dict(_all_that_decides())
+        self.was = [
+            (name, owner, attribute, _kept(_read(owner, attribute))) for name, owner, attribute in _all_that_decides()
+        ]
 
     def replaced(self) -> list[str]:
         """The names of what is no longer what it was."""
-        now = dict(_all_that_decides())
-        gone = object()
-        return [name for name, was in self.was.items() if not _same(name, was, now.get(name, gone))]
+        return [
+            name for name, owner, attribute, was in self.was if not _same(name, was, _kept(_read(owner, attribute)))
+        ]
 
 
 def told(replaced: Sequence[str]) -> str:
@@ -62,10 +64,11 @@ def told(replaced: Sequence[str]) -> str:
     return f"the implementation replaced {', '.join(replaced[:SHOWN])}{several}: what decides between right and wrong"
 
 
-def _all_that_decides() -> Iterator[tuple[str, Any]]:
+def _all_that_decides() -> Iterator[tuple[str, Any, str]]:
+    """A name to tell, and where it is: an owner and one of its attributes. Modules belong to `sys.modules`."""
     for name, module in sorted(sys.modules.items()):
         if isinstance(name, str) and name.startswith(JUDGE) and not name.startswith(SUBJECTS) and ".tests" not in name:
-            yield from _of_module(name.removeprefix(JUDGE), module)
+            yield from _of_module(name, module)
     owners: list[tuple[str, Any, list[str]]] = [
         ("torch", torch, TORCH.split()),
         ("torch.Tensor", torch.Tensor, TENSORS.split()),
@@ -75,21 +78,28 @@ def _all_that_decides() -> Iterator[tuple[str, Any]]:
     ]
     owners += [(module.__name__, module, names) for module, names in OF_PYTHON]
     for place, owner, names in owners:
-        yield from ((f"{place}.{name}", _kept(getattr(owner, name, None))) for name in names)
+        yield from ((f"{place}.{name}", owner, name) for name in names)
 
 
-def _of_module(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    yield name, module
+def _of_module(name: str, module: Any) -> Iterator[tuple[str, Any, str]]:
+    told = name.removeprefix(JUDGE)
+    yield told, sys.modules, name
     if not isinstance(module, ModuleType):
         return
     for attribute, value in list(vars(module).items()):
         if attribute.startswith("__"):
             continue
-        yield f"{name}.{attribute}", _kept(value)
+        yield f"{told}.{attribute}", module, attribute
         if isinstance(value, type) and value.__module__ == module.__name__:
             for method, part in list(vars(value).items()):
                 if callable(part) or isinstance(part, (property, classmethod, staticmethod)):
-                    yield f"{name}.{attribute}.{method}", _kept(part)
+                    yield f"{told}.{attribute}.{method}", value, method
+
+
+def _read(owner: Any, attribute: str) -> Any:
+    """What the owner has by that name: itself, before what it inherits, so that a property stays one."""
+    own = owner if owner is sys.modules else vars(owner)
+    return own[attribute] if attribute in own else getattr(owner, attribute, None)
 
 
 def _kept(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Which files of the user's an implementation was loaded from: the verdict is about all of them."""
 
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ class LoadedFiles:
         self.before = set(sys.modules)
         self.base: Path | None = None
         self.known: dict[Path, str] = {}
+        self._looked_at: set[tuple[str, str]] = set()  # module and place: a law imports little that is new
 
     def described(self, main: Path | None) -> dict[str, Any]:
         """For the certificate: `files`, and `sha256` over all of them. main: the file that the target is in."""
@@ -32,8 +34,10 @@ class LoadedFiles:
         """The files so far, which may be more than at first: a function can import as well."""
         for name in sys.modules.keys() - self.before:
             place = getattr(sys.modules.get(name), "__file__", None)
-            ours = name.partition(".")[0] == PACKAGE
-            if not ours and isinstance(place, str) and not _is_installed(path := Path(place).resolve()):
+            if name.partition(".")[0] == PACKAGE or not isinstance(place, str) or (name, place) in self._looked_at:
+                continue
+            self._looked_at.add((name, place))
+            if not _is_installed(path := Path(place).resolve()):
                 self._add(path)
         base = self.base or Path.cwd()
         return {Path(os.path.relpath(path, base)).as_posix(): known for path, known in sorted(self.known.items())}
@@ -62,5 +66,10 @@ def changed_since(files: Mapping[str, str], base: Path) -> list[str]:
 def _is_installed(path: Path) -> bool:
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True
-    installed = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return any(Path(place).resolve() in path.parents for place in installed)
+    return any(folder in path.parents for folder in _installed_in())
+
+
+@functools.cache
+def _installed_in() -> set[Path]:
+    paths = sysconfig.get_paths()
+    return {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.visible import visible
 from sdtps_ref.golden.draw import Recipe
 from sdtps_ref.golden.floats import from_hex, spacing, to_hex
 
@@ -134,17 +135,17 @@ def read(path: Path) -> VectorFile:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
-            raise VectorError(f"{path} has schema_version {content['schema_version']}; accepted: {SCHEMA_VERSION}")
+            raise VectorError(f"{path} has schema_version {visible(repr(content['schema_version']))}; accepted: {SCHEMA_VERSION}")
         cases = [Case(**case) for case in content.pop("cases")]
         if not all(isinstance(part, dict) for case in cases for part in (case.inputs, case.expected)):
             raise TypeError("inputs and expected are objects")
         if content["count"] != len(cases):
-            raise VectorError(f"{path} counts {content['count']} cases, but holds {len(cases)}")
+            raise VectorError(f"{path} counts {visible(repr(content['count']))} cases, but holds {len(cases)}")
         return VectorFile(content["stage"], content["spec_version"], content, cases)
     except OSError as error:
         raise VectorError(f"{path} could not be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise VectorError(f"{path} is not a vector file: {type(error).__name__} {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise VectorError(f"{path} is not a vector file: {type(error).__name__} {visible(str(error))}") from error
 
 
 def read_all(folder: Path) -> list[VectorFile]:

@@ -107,10 +107,10 @@ def read(path: Path) -> Record:
     try:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
+            raise ValueError(f"format {content['format']!r}")
         runs = tuple(map(_run, content["runs"]))
         return Record(int(content["steps"]), dict(content["environment"]), runs)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidInput.given(f"{path} ({type(error).__name__}: {error})", ACCEPTED) from error
 
 

@@ -80,6 +80,8 @@ class Journal:
             differing = [name for name in now if header[part].get(name) != now[name]]
             if "files" in differing:
                 was = header[part].get("files") or {}
+                if not isinstance(was, dict):
+                    raise JournalError(f"{self.path} is not a journal of `sdtps certify`")
                 changed = [each for each in {**was, **now["files"]} if was.get(each) != now["files"].get(each)]
                 raise self._of_another_run(f"{', '.join(changed[:3])} changed")
             if differing:

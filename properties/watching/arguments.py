@@ -104,6 +104,10 @@ class Plan:
         """The same kinds in other sizes, by what was said of shapes that do not fit."""
         return [replace(self, sizes=sizes) for sizes in fitted(self.sizes, message)]
 
+    def of_tokens(self, count: int) -> Plan:
+        """The same with so many tokens."""
+        return replace(self, sizes=replace(self.sizes, tokens=count))
+
     def __str__(self) -> str:
         return ", ".join(f"{name} {described(KINDS[kind](self.sizes)(0))}" for name, kind in self.kinds.items())
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from sdtps_ref.properties.watching.arguments import Plan, plans
 from sdtps_ref.properties.watching.constructing import Build, builds, quiet
+from sdtps_ref.properties.watching.fitting import MANY
 from sdtps_ref.properties.watching.mending import said
 from sdtps_ref.properties.watching.recipe import Recipe
 from sdtps_ref.properties.watching.record import tensors_in, watch
@@ -87,7 +88,9 @@ class Trial:
             if chooses:
                 self.chooses = plan, subject
                 return True
-            self.runs = self.runs or subject
+            first, self.runs = self.runs is None, self.runs or subject
+            if first and plan.sizes.tokens < MANY and self._ends(plan.of_tokens(MANY)):
+                return True  # it kept as many as there were of few
         return (self.runs is not None and self._tries > ENOUGH) or time.monotonic() > self._deadline
 
 

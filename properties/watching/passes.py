@@ -96,9 +96,9 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def first_difference(one: Watched, other: Watched, row: int | None = None) -> Call | None:
+def first_difference(one: Watched, other: Watched, row: int | None = None, axis: int = 0) -> Call | None:
     """The first call whose result differs between two passes, be it in length; row: the sample of `one` that `other`
-    holds alone.
+    holds alone, along that axis.
 
     None where the passes make different calls, or the same results all along.
     """
@@ -107,12 +107,12 @@ def first_difference(one: Watched, other: Watched, row: int | None = None) -> Ca
             return call
         for left, right in zip(call.tensors, same.tensors, strict=False):
             if left.dtype.is_floating_point:
-                if row is not None and left.dim() and left.shape != right.shape:
-                    if left.dim() != right.dim() or right.shape[0] != 1:
+                if row is not None and left.dim() > axis and left.shape != right.shape:
+                    if left.dim() != right.dim() or right.shape[axis] != 1:
                         continue
-                    if left.shape[1:] != right.shape[1:]:
+                    left = left.select(axis, row).unsqueeze(axis)
+                    if left.shape != right.shape:
                         return call
-                    left = left[row].unsqueeze(0)
                 if left.shape != right.shape or not torch.allclose(
                     left.detach(), right.detach(), rtol=1e-3, atol=1e-5, equal_nan=True
                 ):
@@ -120,17 +120,17 @@ def first_difference(one: Watched, other: Watched, row: int | None = None) -> Ca
     return None
 
 
-def alone(subject: Subject, training: bool, row: int = 0) -> Watched | None:
-    """A pass of one sample alone; None where the arguments cannot be cut."""
+def alone(subject: Subject, training: bool, row: int = 0, axis: int = 0) -> Watched | None:
+    """A pass of one sample alone, samples lying along that axis; None where the arguments cannot be cut."""
     args, kwargs = subject.inputs(0)
-    batch = max((t.shape[0] for t in _tensors(args, kwargs) if t.dim() > 0), default=0)
+    batch = max((t.shape[axis] for t in _tensors(args, kwargs) if t.dim() > axis), default=0)
     if batch < 2:
         return None
     own = slice(row % batch, row % batch + 1)
 
     def cut(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.dim() > 0 and value.shape[0] == batch:
-            return value[own]
+        if isinstance(value, Tensor) and value.dim() > axis and value.shape[axis] == batch:
+            return value.narrow(axis, row % batch, 1)
         if isinstance(value, (list, tuple)) and len(value) == batch and not any(isinstance(v, Tensor) for v in value):
             return value[own]
         if isinstance(value, dict):

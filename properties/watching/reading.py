@@ -197,10 +197,10 @@ class SoftMask:
 
 def soft_mask(site: Site) -> SoftMask:
     """Read the soft mask off a few vector products of D with respect to the score."""
-    decision, score = site.decision, site.score
-    assert decision is not None
+    assert site.decision is not None
+    decision, score = site.by_sample(site.decision), site.score
     batch = decision.shape[0]
-    if decision.dim() < 2 or score.shape[0] != batch or not score.requires_grad:
+    if decision.dim() < 2 or site.by_sample(score).shape[0] != batch or not score.requires_grad:
         return SoftMask("other")
     entries = decision[0].numel()
     count = min(entries, ROWS)
@@ -211,11 +211,11 @@ def soft_mask(site: Site) -> SoftMask:
         row = torch.autograd.grad(decision, score, cotangent, retain_graph=True, allow_unused=True)[0]
         if row is None:
             return SoftMask("none")
-        rows.append(row.reshape(batch, -1))
+        rows.append(site.by_sample(row).reshape(batch, -1))
     jacobian = torch.stack(rows, 1).double()  # B count N
     if not jacobian.any():
         return SoftMask("none")
-    leak = _leak(decision, score)
+    leak = _leak(site, decision)
     square = jacobian.shape[-1] == entries
     if entries <= ROWS and square:
         diagonal = jacobian.diagonal(dim1=1, dim2=2)
@@ -234,13 +234,14 @@ def soft_mask(site: Site) -> SoftMask:
     return SoftMask("other", own_sign=sign, leak=leak)
 
 
-def _leak(decision: Tensor, score: Tensor) -> float:
-    """The share of the gradient of the first sample's D that goes to the other samples' scores."""
+def _leak(site: Site, decision: Tensor) -> float:
+    """The share of the gradient of the first sample's D (B ...) that goes to the other samples' scores."""
     if decision.shape[0] < 2:
         return 0.0
     cotangent = torch.zeros_like(decision)
     cotangent[0] = draw("normal", tuple(decision.shape[1:]), 5).to(decision)
-    row = torch.autograd.grad(decision, score, cotangent, retain_graph=True, allow_unused=True)[0]
+    row = torch.autograd.grad(decision, site.score, cotangent, retain_graph=True, allow_unused=True)[0]
     if row is None or not row.any():
         return 0.0
+    row = site.by_sample(row)
     return float(row[1:].norm() / row.norm())

@@ -44,6 +44,11 @@ class Site:
     decision: Tensor | None = None
     decision_call: Call | None = None
     score_is_behind: bool = True  # whether D's gradient comes from what the choice was made by
+    time_first: bool = False  # whether scores are N B, as in code that has the batch second
+
+    def by_sample(self, tensor: Tensor) -> Tensor:
+        """A score, mask or D with the samples along its first axis."""
+        return tensor.transpose(0, 1) if self.time_first and tensor.dim() >= 2 else tensor
 
     @property
     def place(self) -> SourceLine | None:
@@ -80,7 +85,9 @@ def find_sites(watched: Watched) -> list[Site]:
         score = operand if score_call is None else _first_tensor(score_call, operand)
         if score_call is not None and score_call.outside and not score_call.inputs and _hands_on(score_call):
             score, score_call = score_call.outside[0], None  # a detached view of what was passed in
-        sites.append(Site(CHOOSES[call.name], call, operand, score, score_call))
+        sites.append(
+            Site(CHOOSES[call.name], call, operand, score, score_call, time_first=_is_time_first(call, operand))
+        )
     for site in sites:
         _find_decision(watched, graph, site, sites)
         _find_score(watched, graph, site)
@@ -140,6 +147,15 @@ def _operand(call: Call) -> Tensor:
     """The scores among what a call was given: of two sides of a comparison, the larger."""
     floats = [tensor for tensor in call.read if tensor.is_floating_point()]
     return max(floats, key=lambda tensor: (tensor.numel(), tensor.requires_grad), default=None)  # type: ignore[return-value]
+
+
+def _is_time_first(call: Call, operand: Tensor) -> bool:
+    """Whether tokens are ranked along the first of two axes, the longer one: along the shorter it is a mistake."""
+    if CHOOSES[call.name] != "ranking" or operand.dim() != 2:
+        return False
+    place = 2 if call.name in ("topk", "kthvalue") else 1
+    dim = call.kwargs.get("dim", call.args[place] if len(call.args) > place else -1)
+    return type(dim) is int and dim in (0, -2) and operand.shape[0] > operand.shape[1]
 
 
 def _first_tensor(call: Call, like: Tensor) -> Tensor:

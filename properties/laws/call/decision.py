@@ -85,8 +85,8 @@ def keeps_the_highest(probe: Probe) -> None:
     _, sites = decided(probe)
     for site in sites:
         mask = passes.mask(site)
-        kept = site.decision.detach() > 0.5  # type: ignore[union-attr]
-        score = site.ranked.detach()
+        kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
+        score = site.by_sample(site.ranked.detach())
         if site.kind != "ranking" or kept.shape != score.shape or mask.kind not in ("softmax", "elementwise"):
             continue
         lowest = all(

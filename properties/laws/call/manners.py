@@ -122,8 +122,8 @@ def keeps_as_many_as_asked(probe: Probe) -> None:
         if name.lower().strip("_") in COUNTS and type(value) is int and value > 0
     }
     for site in sites:
-        kept = site.decision.detach() > 0.5  # type: ignore[union-attr]
-        if kept.dim() != 2 or kept.shape != site.ranked.shape or len(held) != 1:
+        kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
+        if kept.dim() != 2 or kept.numel() != site.ranked.numel() or len(held) != 1:
             continue
         counts = kept.sum(-1).unique().tolist()
         always = int(kept.all(0).sum())

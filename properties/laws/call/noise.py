@@ -39,7 +39,7 @@ def noise_is_fresh(probe: Probe) -> None:
         if first.kind != "softmax" or second.kind != "softmax" or len(first.probabilities) < 2:
             continue
         rows, later = (torch.stack(mask.probabilities).log().numpy() for mask in (first, second))
-        score = site.score.detach().reshape(len(rows), -1).double().cpu().numpy()
+        score = site.by_sample(site.score.detach()).reshape(len(rows), -1).double().cpu().numpy()
         if score.shape != rows.shape or not np.allclose(score, score[:1], atol=1e-5):
             continue  # the score itself differs between equal samples: dropout, or a learned position
         place = _noise_line(one.watched, other.watched) or (site.decision_call.place if site.decision_call else None)
@@ -125,7 +125,7 @@ def _drawn(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
         if mask.kind != "softmax" or not mask.probabilities:
             break
         rows = torch.stack(mask.probabilities).log().numpy() / mask.rate
-        score = site.score.detach().reshape(len(rows), -1).double().cpu().numpy()
+        score = site.by_sample(site.score.detach()).reshape(len(rows), -1).double().cpu().numpy()
         if score.shape != rows.shape or not np.isfinite(rows).all() or np.abs(score).max() > 1e3:
             break
         noise = rows - score

@@ -99,29 +99,31 @@ def samples_are_independent(probe: Probe) -> None:
     """
     passes = passes_of(probe)
     subject = passes.subject
-    decided(probe)  # pruning without a learned selection is often written for one sample
+    _, sites = decided(probe)  # pruning without a learned selection is often written for one sample
+    axis = int(any(site.time_first for site in sites))
     together = watch(subject.run(0, training=False), 0)
-    cut = [(row, alone(subject, training=False, row=row)) for row in (0, -1)]
+    cut = [(row, alone(subject, training=False, row=row, axis=axis)) for row in (0, -1)]
     if all(single is None for _, single in cut):
         raise Unsupported("its arguments cannot be cut to one sample")
     for row, single in cut:
         if single is not None:
-            _expect_the_same_alone(together, single, row)
+            _expect_the_same_alone(together, single, row, axis)
 
 
-def _expect_the_same_alone(together: Watched, single: Watched, row: int) -> None:
+def _expect_the_same_alone(together: Watched, single: Watched, row: int, axis: int) -> None:
     alike = len(together.calls) == len(single.calls)
     scores = (
         [(a.score, b.score) for a, b in zip(find_sites(together), find_sites(single), strict=False)] if alike else []
     )
     for whole, part in [*scores, *zip(together.outputs, single.outputs, strict=False)]:
-        if not (whole.numel() and whole.dim() and part.dim() == whole.dim() and part.shape[0] == 1):
+        if not (whole.numel() and whole.dim() > axis and part.dim() == whole.dim() and part.shape[axis] == 1):
             continue
-        if part.shape[1:] != whole.shape[1:]:
+        own = whole.select(axis, row).unsqueeze(axis)
+        if own.shape != part.shape:
             continue  # as long as its longest sample: what is padded may be longer in a batch
-        gap = (whole[row].detach() - part[0].detach()).abs().max()
+        gap = (own.detach() - part.detach()).abs().max()
         if gap > 1e-3 * (whole.detach().abs().max() + 1e-6):
-            call = first_difference(together, single, row=row) if alike else None
+            call = first_difference(together, single, row=row, axis=axis) if alike else None
             raise Violation(
                 f"the output of the {'first' if row == 0 else 'last'} sample is off by {float(gap):.2g} when it is "
                 "alone: samples mix",

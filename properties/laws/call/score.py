@@ -27,7 +27,7 @@ def score_tells_tokens_apart(probe: Probe) -> None:
     """
     reading, sites = decided(probe)
     for site in sites:
-        score = site.score.detach()
+        score = site.by_sample(site.score.detach())
         if score.dim() < 2 or score.shape[-1] < 3 or _starts_at_zero(reading, site):
             continue
         spread = score.amax(-1) - score.amin(-1)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtps_ref.errors import SDTPSError
-from sdtps_ref.visible import visible
 from sdtps_ref.golden.draw import Recipe
 from sdtps_ref.golden.floats import from_hex, spacing, to_hex
+from sdtps_ref.visible import visible
 
 SCHEMA_VERSION = 1
 SPEC_VERSION = 1  # raise it to change an expectation; `generate` keeps the old set beside the new one
@@ -135,7 +135,9 @@ def read(path: Path) -> VectorFile:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
-            raise VectorError(f"{path} has schema_version {visible(repr(content['schema_version']))}; accepted: {SCHEMA_VERSION}")
+            raise VectorError(
+                f"{path} has schema_version {visible(repr(content['schema_version']))}; accepted: {SCHEMA_VERSION}"
+            )
         cases = [Case(**case) for case in content.pop("cases")]
         if not all(isinstance(part, dict) for case in cases for part in (case.inputs, case.expected)):
             raise TypeError("inputs and expected are objects")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,3 +37,19 @@ class SourceLine:
     def from_json(cls, data: dict[str, Any]) -> SourceLine:
         """The line that `to_json` wrote."""
         return cls(data["file"], data["line"], data["text"])
+
+
+def line_that_sets(owner: type, attribute: str, *, last: bool = False) -> SourceLine | None:
+    """The first line of a class that sets `self.attribute`, or the last that sets or changes it; None where none does.
+
+    A buffer is set by its name in a string, too.
+    """
+    try:
+        lines, first = inspect.getsourcelines(owner)
+        file = inspect.getsourcefile(owner)
+    except (TypeError, OSError):
+        return None
+    name = rf"\bself\.{re.escape(attribute)}\b"
+    sets = re.compile(rf"{name}(\[.*?\])?\s*(:[^=]+)?[-+*/]?=[^=]|{name}(\[.*?\])?\.(data\.)?\w+_\(")
+    found = [number for number, line in enumerate(lines) if sets.search(line)]
+    return SourceLine(file or "", first + found[-1 if last else 0]) if found else None

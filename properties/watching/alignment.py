@@ -24,7 +24,13 @@ def misaligned(reading: Reading, site: Site) -> tuple[str, SourceLine | None] | 
     decision = site.decision.detach()
     if _meets_others_first(reading, site, call):
         return "D of this choice acts on the tokens of another one", _where_they_meet(reading, site)
-    if site.time_first or decision.dim() != 2 or chosen.dim() != 3 or source.dim() != 3 or decision.shape != source.shape[:2]:
+    if (
+        site.time_first
+        or decision.dim() != 2
+        or chosen.dim() != 3
+        or source.dim() != 3
+        or decision.shape != source.shape[:2]
+    ):
         return None
     before = _rows_that_matter(reading, call, None)
     if before is None or not before.all():

@@ -29,7 +29,7 @@ def form_of(reading: Reading, site: Site) -> str:
         return GIVEN
     if site.decision is None or site.decision_call is None:
         return OWN if has_own_backward(reading, site) else HARD
-    meeting = _meeting(reading, site.decision_call)
+    meeting = meeting_of(reading, site.decision_call)
     if meeting is None:
         return RETURNED
     graph, calls = reading.graph, reading.watched.calls
@@ -49,7 +49,7 @@ def form_of(reading: Reading, site: Site) -> str:
     return OTHER
 
 
-def _meeting(reading: Reading, decision: Call) -> Call | None:
+def meeting_of(reading: Reading, decision: Call) -> Call | None:
     """The first call that brings D together with a tensor that is neither D's own nor an index."""
     alone = {decision.number}
     for number in reading.graph.descendants(decision.number):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from sdtps_ref.properties.watching.reading import Reading
@@ -21,13 +22,29 @@ def _growth(reading: Reading, calls: list[Call], first: int) -> tuple[Call, floa
         given = [t for t in call.read if t.requires_grad and _on_the_way(reading, t, first)]
         if given and results:
             rungs.append((call, results, given))
-    most: tuple[Call, float] | None = None
+    grown = []
     for call, results, given in rungs:
         made = max(map(reading.size, results))
         ratio = max(map(reading.size, given)) / made if made else 0.0
-        if made and (most is None or ratio > most[1]):
-            most = (call, ratio)
+        if ratio >= JUMP:
+            grown.append((call, min(ratio, _by_itself(reading, results, given))))
+    most = max(grown, key=lambda found: found[1], default=None)
     return most if most is not None and most[1] >= JUMP else None
+
+
+def _by_itself(reading: Reading, results: list[Tensor], given: list[Tensor]) -> float:
+    """How much the gradient grows through one call alone: what it read may get more of it from others."""
+    grown = 0.0
+    for result in results:
+        slope = reading.gradient(result)
+        if slope is None or not slope.any():
+            continue
+        try:
+            through = torch.autograd.grad(result, given, slope, retain_graph=True, allow_unused=True)
+        except RuntimeError:  # the graph is gone, as after a step of training
+            return math.inf
+        grown = max([grown, *(float(part.norm() / slope.norm()) for part in through if part is not None)])
+    return grown
 
 
 def _on_the_way(reading: Reading, tensor: Tensor, first: int) -> bool:

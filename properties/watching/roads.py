@@ -89,13 +89,13 @@ def kept_scores_moved(reading: Reading, site: Site) -> bool:
     slope = reading.gradient(site.score)
     if slope is None:
         return False
-    kept = _kept(reading, site) if slope.shape == site.ranked.shape else None
+    kept = kept_tokens(reading, site) if slope.shape == site.ranked.shape else None
     if kept is None or kept.all() or not kept.any():
         return bool((slope != 0).any())
     return bool((slope[kept] != 0).any())
 
 
-def _kept(reading: Reading, site: Site) -> Tensor | None:
+def kept_tokens(reading: Reading, site: Site) -> Tensor | None:
     """B N: which tokens are kept, by the indices of the ranking."""
     indices = next((t for t in site.choice.tensors if not t.is_floating_point()), None)
     if site.choice.name not in RANKS or indices is None or site.ranked.dim() != 2:
@@ -134,9 +134,12 @@ def makes_hard_mask(reading: Reading, site: Site) -> bool:
 
 
 def _hardened(reading: Reading, site: Site) -> Call | None:
+    if site.ranked.dim() > 2 and site.ranked.shape[-1] == site.ranked.shape[-2]:
+        return None  # of pairs, as distances are, and not of tokens
     for n in reading.graph.descendants(site.choice.number):
         call = reading.watched.calls[n]
-        if call.name in HARDENS and any(t.is_floating_point() and is_hard(t) for t in call.tensors):
+        masks = [t for t in call.tensors if t.is_floating_point() and t.numel() == site.ranked.numel()]
+        if call.name in HARDENS and any(is_hard(t) for t in masks):
             return call
     return None
 
@@ -222,6 +225,26 @@ def where_it_ends(reading: Reading, source: Call) -> SourceLine | None:
         if any(last is not None and graph.depends(last, number) for last in returned):
             return call.place
     return None
+
+
+FLAT = ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "relu", "round", "floor", "ceil", "sign", "heaviside",
+        "where", "masked_fill", "clamp_", "maximum", "minimum")  # fmt: skip
+
+
+def where_flat(reading: Reading, source: Call) -> Call | None:
+    """The first call after `source` that a gradient reaches and none leaves: what it does has no slope there."""
+    for number in reading.graph.descendants(source.number):
+        call = reading.watched.calls[number]
+        if call.name in FLAT and any(reading.size(t) > 0 for t in call.tensors):
+            own = [t for t in call.read if t.requires_grad and _made_after(reading, t, source)]
+            if own and all(reading.size(t) == 0 for t in own):
+                return call
+    return None
+
+
+def _made_after(reading: Reading, tensor: Tensor, source: Call) -> bool:
+    number = reading.watched.watch.number_of(tensor)
+    return number is not None and reading.graph.depends(number, source.number)
 
 
 def where_pooled_without(reading: Reading, site: Site) -> SourceLine | None:

@@ -151,11 +151,12 @@ def _operand(call: Call) -> Tensor:
 
 def _is_time_first(call: Call, operand: Tensor) -> bool:
     """Whether tokens are ranked along the first of two axes, the longer one: along the shorter it is a mistake."""
-    if CHOOSES[call.name] != "ranking" or operand.dim() != 2:
+    drawn = call.name == "gumbel_softmax"
+    if (CHOOSES[call.name] != "ranking" and not drawn) or operand.dim() < 2 or (operand.dim() > 2 and not drawn):
         return False
-    place = 2 if call.name in ("topk", "kthvalue") else 1
+    place = 4 if drawn else 2 if call.name in ("topk", "kthvalue") else 1
     dim = call.kwargs.get("dim", call.args[place] if len(call.args) > place else -1)
-    return type(dim) is int and dim in (0, -2) and operand.shape[0] > operand.shape[1]
+    return type(dim) is int and dim in (0, -operand.dim()) and operand.shape[0] > operand.shape[1]
 
 
 def _first_tensor(call: Call, like: Tensor) -> Tensor:

@@ -71,12 +71,12 @@ class Subject:
     ) -> Callable[[], Any]:
         """One forward pass, ready to be made any number of times from the same state."""
         args, kwargs = self.inputs(seed, same, changed)
-        state = None if self.module is None else {k: v.clone() for k, v in self.module.named_buffers()}
+        state = self.state()
 
         def call() -> Any:
             if self.module is not None:
                 self.module.train(training)
-                _restore(self.module, state or {})
+                self.put_back(state)
 
             def own(value: Any) -> Any:
                 # A copy that is no leaf, so that code which writes into its input may.
@@ -88,6 +88,18 @@ class Subject:
 
         return call
 
+    def state(self) -> dict[str, Tensor]:
+        """What the module's buffers hold."""
+        return {} if self.module is None else {name: value.clone() for name, value in self.module.named_buffers()}
+
+    def put_back(self, state: dict[str, Tensor]) -> None:
+        """Let the buffers hold that again; as new tensors, since graphs of earlier passes may hold the old ones."""
+        with torch._C.DisableTorchFunction():  # it is no part of the call that is watched
+            for name, value in state.items():
+                assert self.module is not None
+                owner, _, own = name.rpartition(".")
+                self.module.get_submodule(owner)._buffers[own] = value.clone()
+
     def reading(self, seed: int = 0, *, training: bool = True, same: bool = False) -> Reading:
         """Watch one pass."""
         return read(self.run(seed, training=training, same=same), seed)
@@ -98,11 +110,3 @@ def _alike(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(part, (int, float, str)) for part in value):
         return [value[0]] * len(value)
     return value
-
-
-def _restore(module: nn.Module, state: dict[str, Tensor]) -> None:
-    """Put back what buffers held; as new tensors, since graphs of earlier passes may hold the old ones."""
-    with torch._C.DisableTorchFunction():  # it is no part of the call that is watched
-        for name, value in state.items():
-            owner, _, own = name.rpartition(".")
-            module.get_submodule(owner)._buffers[own] = value.clone()

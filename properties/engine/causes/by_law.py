@@ -27,9 +27,17 @@ RANKS = {
     "call.backward_stays_in_its_sample": MISLED,
     "call.decision_meets_its_tokens": MISLED,
     "call.keeps_the_highest": MISLED,
+    "call.parameters_are_registered": UNTRAINED,
+    "call.backward_draws_nothing": MISLED,
+    "call.soft_mask_sums_to_one": MISLED,
+    "call.scored_token_is_kept": MISLED,
+    "call.eval_keeps_what_training_keeps": MISLED,
     "call.decision_is_hard": MISLED,
+    "call.dropped_logits_are_masked": MISLED,
     "call.samples_are_independent": MISLED,
     "call.repeats": OTHER_RESULTS,
+    "call.eval_leaves_no_trace": OTHER_RESULTS,
+    "call.padding_is_not_kept": OTHER_RESULTS,
     "call.noise_is_fresh": LESS_EXPLORED,
     "call.temperature_divides": LESS_EXPLORED,
     "call.choice_is_trained": LESS_EXPLORED,
@@ -65,6 +73,12 @@ TRAINING = {
     "call.gradient_is_finite": "NaN gradients",
     "call.score_tells_tokens_apart": "the score tells no tokens apart",
     "call.score_is_not_saturated": "saturated score",
+    "call.parameters_are_registered": "a part is never trained",
+    "call.backward_draws_nothing": "gradients of another selection",
+    "call.soft_mask_sums_to_one": "gradients point elsewhere",
+    "call.scored_token_is_kept": "gradients go to other tokens",
+    "call.logits_are_drawn_from": "the choice cannot get sure",
+    "call.dropped_logits_are_masked": "nothing is selected",
     "call.what_is_scored_is_used": "a part is never trained",
     "call.gradient_reaches_score": "the score is never trained",
     "gradient.reaches_score": "the score is never trained",
@@ -129,5 +143,7 @@ def _training(result: LawResult) -> str:
     """What it does to training, in two or three words; empty where training does not suffer."""
     if result.id in GAINS:
         gain = result.findings.get("gain")
-        return f"gain {gain:.0e}" if isinstance(gain, float) else "gain"
+        if isinstance(gain, float):
+            return f"gain {gain:.0e}" if gain > 1 else "D's gradient vanishes"
+        return "gain"
     return TRAINING.get(result.id, "")

@@ -11,6 +11,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.alignment import misaligned
+from sdtps_ref.properties.watching.belonging import parted
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.roads import where_soft
@@ -22,7 +23,8 @@ def decision_is_hard(probe: Probe) -> None:
     """D = hard_mask + (soft_mask - stop_gradient(soft_mask)): forward, every entry is exactly 0 or 1.
 
     Why: what is off by rounding is multiplied by whatever masks the logits: by 1e10 it moves a logit by hundreds, and
-    dropped tokens leak into the pooled ones.
+    dropped tokens leak into the pooled ones. Where nothing multiplies it, and D is not returned to whoever might, it is
+    left at that.
     Breaks when: the sum is written without parentheses, `hard + soft - soft.detach()`: Python adds from the left; or
     soft and hard change places in it.
     Remedy: `hard + (soft - soft.detach())`.
@@ -35,18 +37,33 @@ def decision_is_hard(probe: Probe) -> None:
             effect="in training no token is dropped, and the hard mask gives no gradient",
             fix="decision = hard + (soft - soft.detach())",
         )
-    _, sites = decided(probe)
+    reading, sites = decided(probe)
     for site in sites:
         value = site.decision.detach()  # type: ignore[union-attr]
         off = (value - value.round()).abs()
         # What a sum rounds is of the size of its precision; what a steep softmax leaves is no sum and may be anything.
-        if site.decision_call.name in SUMS and off.max() > torch.finfo(value.dtype).eps / 8:  # type: ignore[union-attr]
+        inexact = site.decision_call.name in SUMS and off.max() > torch.finfo(value.dtype).eps / 8  # type: ignore[union-attr]
+        if inexact and (reading.returns_decision or _tells(reading, site)):
             raise Violation(
                 f"D is not exactly 0 or 1 in {int((off > 0).sum())} of {off.numel()} entries: off by {off.max():.2g}",
                 where=site.decision_call.place,  # type: ignore[union-attr]
                 effect="what masks the logits multiplies the error: dropped tokens leak into the pooled ones",
                 fix="decision = hard + (soft - soft.detach())",
             )
+
+
+def _tells(reading: Reading, site: Site) -> bool:
+    """Whether the output with D rounded to 0 and 1 is another one."""
+    assert site.decision_call is not None
+    try:
+        rounded = reading.again({site.decision_call.number: lambda result: result.round()})
+    except Exception:  # the code does not bear it
+        return True
+    return any(
+        one.shape != other.shape or float((one - other).abs().max()) > 1e-4 * float(one.abs().max() + 1e-6)
+        for one, other in zip(reading.watched.outputs, rounded.outputs, strict=False)
+        if one.numel()
+    )
 
 
 @law(needs="call", depends="call.decision_is_hard", domain=CALL)
@@ -188,4 +205,32 @@ def _expect_aligned(reading: Reading, site: Site) -> None:
             where=said[1],
             effect="each score is trained by what another token does",
             fix="gather D and the tokens by the same indices: decision.gather(1, keep), in the order of keep",
+        )
+
+
+@law(needs="call", depends=("call.decision_meets_its_tokens", "call.backward_draws_nothing"), domain=CALL)
+def scored_token_is_kept(probe: Probe) -> None:
+    """The token that a score is made of is the token that its D acts on.
+
+    Why: a row of tokens that is one place further on, another window or another modality has the right shape too. What
+    is kept is then not what scored high, and the score is trained by what another token does.
+    Breaks when: indices that count patches pick from tokens with a class token in front, a window's indices are used
+    without its offset, one modality's indices pick another one's tokens, or `view` stands for a transpose.
+    Remedy: pick from the very tensor that was scored: `tokens[:, 1:].gather(1, index)`.
+    """
+    _, sites = decided(probe)
+    reading = passes_of(probe).reading()
+    for site in sites:
+        found = parted(reading, site)
+        if found is None:
+            continue
+        held = {frame for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
+        stack = found.at.stack if found.at is not None and not found.by_score else ()
+        place = next((place for frame, place in stack if frame in held), found.at.place if found.at else site.place)
+        raise Violation(
+            f"the tokens that are kept are not those that were scored: the score of token {found.made_of} decides on "
+            f"token {found.acts_on}",
+            where=place,
+            effect="what is kept is not what scored high, and each score is trained by what another token does",
+            fix="pick from the very tensor that was scored, by indices that count from its first token",
         )

@@ -8,9 +8,12 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.ladder import jump_above, jump_below
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.roads import moved
+from sdtps_ref.properties.watching.sites import Site
 
+LEAST = 1e-4
 MOST = 1e3  # a right gradient says about what taking a token away does; the published mask, 1e10 times as much
 STEEP = 1e6  # on its way from the score to what it is made of
 DIVISIONS = ("div", "__truediv__", "true_divide", "divide", "div_", "__itruediv__", "mul", "__mul__", "normalize")
@@ -22,7 +25,10 @@ def gain_is_about_one(probe: Probe) -> None:
 
     Why: through `(1 - D) * 1e10` the score receives 1e10 times its gradient. The direction is right, the size is not:
     SGD diverges, Adam spends its step on rounding, a clipped norm drowns every other parameter, float16 overflows.
-    Breaks when: a large constant that masks dropped tokens is multiplied by a D that carries a gradient.
+    The other way round, what is multiplied by D and then normalised loses D again: forward a token falls away where D
+    is 0, and around 1 its gradient is next to nothing.
+    Breaks when: a large constant that masks dropped tokens is multiplied by a D that carries a gradient, or a layer
+    norm comes right after the product with D.
     Remedy: `logits + D.log()` (minus infinity where D = 0): the forward pass is the same to the bit. Where all N
     tokens are masked, `logits.masked_fill(D == 0, -inf) + D.clamp(min=0.5).log()`.
     """
@@ -39,11 +45,29 @@ def gain_is_about_one(probe: Probe) -> None:
         if gain is None:
             continue
         largest = max(largest, gain)
+        if gain < LEAST and (norm := _divided_out(reading, site)) is not None:
+            probe.findings["gain"] = gain
+            raise Violation(
+                f"the gradient of D is {gain:.0e} of what taking a token away does: {norm.name} divides D out again",
+                where=norm.place,
+                effect="the score hardly learns: the selection stays what it was at initialisation",
+                fix="normalise the tokens first, and multiply by D after that",
+            )
         if not gain <= MOST:
             probe.findings["gain"] = gain
             _refuse(gain, jump[0].place if jump else site.decision_call.place)
     if largest:
         probe.findings["gain"] = largest
+
+
+def _divided_out(reading: Reading, site: Site) -> Call | None:
+    """The first normalisation after D, of which a factor is nothing."""
+    assert site.decision_call is not None
+    for number in reading.graph.descendants(site.decision_call.number):
+        call = reading.watched.calls[number]
+        if call.name in ("layer_norm", "rms_norm", "normalize", "group_norm", "instance_norm"):
+            return call
+    return None
 
 
 def _by_a_constant(call: Call) -> bool:

@@ -22,6 +22,7 @@ from sdtps_ref.properties.watching.roads import (
     moved_by_the_chosen,
     moved_elsewhere,
     returned_with_gradient,
+    where_flat,
     where_it_ends,
     where_lost,
     where_pooled_without,
@@ -61,6 +62,14 @@ def _expect_every_site(passes: Passes) -> None:
 def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> None:
     assert site.decision_call is not None
     pooled = where_pooled_without(reading, site)
+    if moved(reading, site.decision) and _is_the_same_for_all(passes, reading, site):
+        raise Violation(
+            "every token's D gets the same gradient, and a softmax's entries sum to one whatever the scores are: "
+            f"nothing of it reaches the score{_named(passes.names(_untrained(reading, site)))}",
+            where=site.decision_call.place,
+            effect=NEVER,
+            fix="use D where the tokens are pooled; a loss on the mean of D trains no softmax",
+        )
     if moved(reading, site.decision) or (returned_with_gradient(reading, site) and pooled is None):
         return
     if kept_scores_moved(reading, site) and pooled is None:
@@ -70,6 +79,9 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
         what = (
             "tokens are pooled without D, which is only returned: no gradient leads from the pooled tokens to the score"
         )
+    elif (flat := where_flat(reading, site.decision_call)) is not None:
+        pooled = flat.place
+        what = f"D's gradient ends here: {flat.name} has no slope where D is{_named(own)}"
     else:
         ends = where_it_ends(reading, site.decision_call)
         pooled = ends or pooled
@@ -79,9 +91,21 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
     raise Violation(what, where=pooled or site.decision_call.place, effect=NEVER, fix=fix)
 
 
+def _is_the_same_for_all(passes: Passes, reading: Reading, site: Site) -> bool:
+    """Whether all of a sample's D get one gradient, of which a softmax over the tokens leaves nothing."""
+    slope = None if site.decision is None else reading.gradient(site.decision)
+    if slope is None or slope.dim() != 2 or slope.shape[1] < 3 or passes.mask(site).kind != "softmax":
+        return False
+    slope = site.by_sample(slope)
+    if not slope.isfinite().all() or not all(output.isfinite().all() for output in reading.outputs):
+        return False
+    spread = slope.amax(-1) - slope.amin(-1)
+    return bool((spread <= 1e-5 * slope.abs().amax(-1)).all())
+
+
 def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
     """Without D. Pruning by what is trained elsewhere is right; see `choice_is_trained` for what serves the choice."""
-    if has_own_backward(reading, site):
+    if has_own_backward(reading, site) or _is_made_of_another(reading, site):
         return
     if moved(reading, site.score):
         _expect_more_than_the_dropped(reading, site)
@@ -93,6 +117,17 @@ def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
     if makes_hard_mask(reading, site) and (is_cut(reading, site) or not moved_elsewhere(reading, site)):
         what = "the choice is a hard mask without a gradient: none leads from the output to the score"
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+
+
+def _is_made_of_another(reading: Reading, site: Site) -> bool:
+    """Whether it counts or compares what an earlier choice chose, as where a capacity is full."""
+    number = reading.watched.watch.number_of(site.ranked)
+    earlier = [other.choice.number for other in reading.sites if other.choice.number < site.choice.number]
+    return (
+        number is not None
+        and not site.ranked.requires_grad
+        and any(reading.graph.depends(number, other) for other in earlier)
+    )
 
 
 def _expect_more_than_the_dropped(reading: Reading, site: Site) -> None:

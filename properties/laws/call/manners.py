@@ -12,9 +12,6 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call, tensors_in, watch
 
-COUNTS = ("k", "keep", "num_keep", "n_keep", "keep_num", "top", "topk", "top_k", "num_kept", "num_select",
-          "num_selected", "n_select", "keep_tokens", "num_keep_tokens", "budget")  # fmt: skip
-
 
 @law(needs="call", level="SHOULD", domain=CALL)
 def inputs_untouched(probe: Probe) -> None:
@@ -100,38 +97,3 @@ def _end_of(reading: Reading, call: Call) -> Call:
     """The last call that is made of it."""
     further = reading.graph.descendants(call.number)
     return reading.watched.calls[further[-1]] if further else call
-
-
-@law(needs="call", level="SHOULD", depends="call.keeps_the_highest", domain=CALL)
-def keeps_as_many_as_asked(probe: Probe) -> None:
-    """Where the module holds K as a whole number, K tokens of every sample are kept.
-
-    Why: one more or one fewer goes unnoticed until a shape depends on it, and every comparison at equal K is off.
-    Breaks when: the threshold is the score at index K of a sorted row, which is the K + 1st; or `>` stands for `>=`.
-    Remedy: `sorted[..., k - 1]`, or `topk(k).indices`.
-    """
-    passes = passes_of(probe)
-    _, sites = decided(probe)
-    module = passes.subject.module
-    if module is None:
-        raise Unsupported("a function holds no K")
-    held = {
-        value
-        for part in module.modules()
-        for name, value in vars(part).items()
-        if name.lower().strip("_") in COUNTS and type(value) is int and value > 0
-    }
-    for site in sites:
-        kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
-        if kept.dim() != 2 or kept.numel() != site.ranked.numel() or len(held) != 1:
-            continue
-        counts = kept.sum(-1).unique().tolist()
-        always = int(kept.all(0).sum())
-        (asked,) = held
-        if len(counts) == 1 and abs(counts[0] - asked) == 1 and counts[0] - always != asked:
-            raise Violation(
-                f"{int(counts[0])} tokens of every sample are kept, where the module holds K = {asked}",
-                where=site.place,
-                effect="every comparison at equal K is off by one token",
-                fix="the K-th highest score is sorted_scores[..., k - 1]; or take topk(k).indices",
-            )

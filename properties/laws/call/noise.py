@@ -10,6 +10,7 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.passes import Passes, first_difference
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Watched
@@ -22,7 +23,7 @@ ENOUGH, MOST_CALLS = 400, 24  # numbers that a distribution is told from, and ca
 MIRRORED = -0.6
 
 
-@law(needs="call", domain=CALL)
+@law(needs="call", depends="call.soft_mask_sums_to_one", domain=CALL)
 def noise_is_fresh(probe: Probe) -> None:
     """Noise is drawn anew for every sample and every call.
 
@@ -96,6 +97,8 @@ def noise_is_gumbel(probe: Probe) -> None:
         raise Unsupported("no decision that carries a gradient was seen")
     for place in range(len(sites)):
         drawn, line = _drawn(passes, place)
+        if len(drawn) < ENOUGH and passes.mask(sites[place]).kind == "softmax":
+            drawn, line = _added(passes, place)
         if len(drawn) < ENOUGH:
             continue
         centred = drawn - drawn.mean()
@@ -137,6 +140,43 @@ def _drawn(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
         if sum(map(len, found)) >= ENOUGH:
             break
     return np.concatenate(found) if found else np.empty(0), line
+
+
+def _added(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
+    """The noise of that site where the ranking sees it too: what is drawn in the score's size and added before D."""
+    found: list[np.ndarray] = []
+    line: SourceLine | None = None
+    for seed in range(MOST_CALLS):
+        reading = passes.reading(seed) if seed < 2 else passes.subject.reading(seed)
+        sites = [site for site in reading.sites if site.decision is not None]
+        noise = _summand(reading, sites[place]) if place < len(sites) else None
+        if noise is None:
+            break
+        line = line or _where_drawn(reading, sites[place])
+        found.append(noise)
+        if sum(map(len, found)) >= ENOUGH:
+            break
+    return np.concatenate(found) if found else np.empty(0), line
+
+
+def _summand(reading: Reading, site: Site) -> np.ndarray | None:
+    """What is added to a score on its way to D, where it was drawn and is not trained; with its sign."""
+    assert site.decision_call is not None
+    calls, graph, watch = reading.watched.calls, reading.graph, reading.watched.watch
+    for number in reversed(graph.ancestors(site.decision_call.number)):
+        call = calls[number]
+        parts = [t for t in call.read if t.is_floating_point()]
+        if call.name not in SUMS or len(parts) != 2 or parts[0].shape != parts[1].shape:
+            continue
+        if call.tensors[0].numel() != site.score.numel() or parts[0].requires_grad == parts[1].requires_grad:
+            continue
+        noise = parts[1] if parts[0].requires_grad else parts[0]
+        made = watch.number_of(noise)
+        drawn = made is not None and any(calls[n].name in DRAWS for n in (made, *graph.ancestors(made)))
+        if drawn and bool(torch.isfinite(noise).all()):
+            turned = -1.0 if noise is parts[1] and "sub" in call.name and "rsub" not in call.name else 1.0
+            return (turned * noise.detach()).double().cpu().numpy().ravel()
+    return None
 
 
 DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")

@@ -64,15 +64,18 @@ def repeats(probe: Probe) -> None:
 
 def _after_others(subject: Subject) -> tuple[Watched, Watched] | None:
     """The same call after one with other values, and after one with those in other places: a counter, or a schedule
-    that goes on with every call, is the same in both. None where the module cannot be copied."""
+    that goes on with every call, is the same in both; buffers are put back to where they started. None where the module
+    cannot be copied."""
     first, second = subject.copy(), subject.copy()
     if first is None or second is None:
         return None
     found = []
     for made, seed, changed in ((first, 3, True), (second, 0, False)):
+        start = made.state()
         for training in (True, False):  # in either mode something may be kept
             watch(made.run(seed, training=training, changed=changed), seed)
         watch(made.run(seed, training=True, changed=changed), seed)
+        made.put_back(start)
         found.append(watch(made.run(0, training=True), 0))
     return found[0], found[1]
 
@@ -89,7 +92,7 @@ def _after_itself(subject: Subject) -> tuple[Watched, Watched]:
     return (one, other) if _same(one, again) else (one, one)
 
 
-@law(needs="call", depends=("call.eval_is_deterministic", "call.repeats"), domain=CALL)
+@law(needs="call", depends=("call.eval_is_deterministic", "call.repeats", "call.eval_leaves_no_trace"), domain=CALL)
 def samples_are_independent(probe: Probe) -> None:
     """In eval mode, a sample alone gives what it gives in a batch.
 

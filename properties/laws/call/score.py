@@ -79,3 +79,28 @@ def _flat(call: Call, score: Tensor) -> float:
     value = call.tensors[0].detach().double()
     slope = value * (1 - value) if call.name != "tanh" else 1 - value * value
     return float((slope < FLAT).double().mean())
+
+
+@law(needs="call", domain=CALL)
+def score_is_normalised_by_channels(probe: Probe) -> None:
+    """`F.normalize` of tokens B N C on their way to the score is told its axis: the channels, dim=-1.
+
+    Why: its default is dim=1, which in B N C is the tokens. What should be a cosine then depends on the lengths of all
+    other tokens, and long tokens score high.
+    Breaks when: `F.normalize(tokens)` is called without dim.
+    Remedy: `F.normalize(tokens, dim=-1)`.
+    """
+    reading, sites = decided(probe)
+    for site in sites:
+        numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
+        for call in (reading.watched.calls[n] for n in numbers):
+            if call.name != "normalize" or call.kwargs.get("dim") != 1 or call.read[0].dim() != 3:
+                continue
+            _, tokens, channels = call.read[0].shape
+            if tokens == site.ranked.shape[-1] != channels and call.place is not None and "dim" not in call.place.text:
+                raise Violation(
+                    "F.normalize without dim normalises B N C over the tokens, and not over the channels",
+                    where=call.place,
+                    effect="the score is no cosine: it depends on the lengths of all other tokens, and long ones win",
+                    fix="F.normalize(tokens, dim=-1)",
+                )

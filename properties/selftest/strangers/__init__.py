@@ -60,6 +60,8 @@ RIGHT = (
     ),
     Stranger("best_of_each_window", "The best of each window, a score that starts at zero but for its place."),
     Stranger("class_token_besides", "K patches and a class token that always stays, so that K + 1 are kept."),
+    Stranger("usual_height", "A gate above a running mean of the scores, which is updated while training."),
+    Stranger("time_goes_first", "Frames along the first axis and samples along the second; ranked over the first."),
 )
 WRONG = (
     Stranger(
@@ -302,5 +304,119 @@ WRONG = (
             "best = (merit.unsqueeze(0) + sigma * noise).topk(keep, dim=-1).indices",
             "return tokens * PerturbedBest.apply(merit, self.keep, noise, self.sigma).unsqueeze(-1)",
         ),
+    ),
+    Stranger(
+        "unlisted_judges",
+        "Score layers in a plain list: no optimizer gets them.",
+        "parameters_are_registered",
+        ("self.judges = [nn.Linear(dim, 1) for _ in range(rounds)]",),
+    ),
+    Stranger(
+        "second_thoughts",
+        "Checkpointed without the generator's state: the backward pass keeps other tokens.",
+        "backward_draws_nothing",
+        ("return checkpoint(self.block, scenes, use_reentrant=False, preserve_rng_state=False)",),
+    ),
+    Stranger(
+        "cooled_too_late",
+        "The temperature divides the softmax, not the score.",
+        "soft_mask_sums_to_one",
+        ("soft = weight.softmax(dim=-1) / self.tau",),
+    ),
+    Stranger(
+        "half_a_backward",
+        "A softmax's backward pass by hand, without the other tokens' part.",
+        "soft_mask_sums_to_one",
+        ("return soft * slope, None",),
+    ),
+    Stranger(
+        "left_neighbour",
+        "Indices that count cells pick from cells with a summary in front.",
+        "scored_token_is_kept",
+        ("chosen = cells.gather(1, index.unsqueeze(-1).expand(-1, -1, cells.shape[-1]))",),
+    ),
+    Stranger(
+        "viewed_for_turned",
+        "Scores of two readers are viewed as if they were transposed.",
+        "scored_token_is_kept",
+        ("weight = self.weigh(pages).view(batch, self.readers, count)",),
+    ),
+    Stranger(
+        "first_window_only",
+        "Indices within a stretch pick from the first stretch alone.",
+        "scored_token_is_kept",
+        (
+            "places = index.flatten(1)",
+            "chosen = frames.gather(1, places.unsqueeze(-1).expand(-1, -1, dim))",
+        ),
+    ),
+    Stranger(
+        "other_channel_later",
+        "Trained to keep by the first channel, used by the second.",
+        "eval_keeps_what_training_keeps",
+        ("index = odds[..., 1].topk(count, dim=1).indices",),
+    ),
+    Stranger(
+        "learns_while_tested",
+        "A running mean is updated in eval mode too.",
+        "eval_leaves_no_trace",
+        ("self.usual += 0.3 * (weight.amax() - self.usual)",),
+    ),
+    Stranger(
+        "ones_as_a_mask",
+        "A floating mask of zeros and ones, which attention adds to its logits.",
+        "dropped_logits_are_masked",
+        ("return F.scaled_dot_product_attention(query, facts, facts, attn_mask=admitted.unsqueeze(1))",),
+    ),
+    Stranger(
+        "sure_in_vain",
+        "gumbel_softmax is given probabilities.",
+        "logits_are_drawn_from",
+        ("stays = F.gumbel_softmax(odds, tau=1.0, hard=True, dim=-1)[..., 1]",),
+    ),
+    Stranger(
+        "drawn_twice",
+        "Drawn with replacement: fewer than K different tokens.",
+        "no_token_is_drawn_twice",
+        ("index = torch.multinomial(soft.detach(), self.places, replacement=True)",),
+    ),
+    Stranger(
+        "counts_from_below",
+        "The K-th lowest score is the border: as many are kept as should be dropped.",
+        "keeps_no_complement",
+        (
+            "border = weight.kthvalue(count, dim=1, keepdim=True).values",
+            "hard = (weight >= border).to(weight.dtype)",
+        ),
+    ),
+    Stranger(
+        "padding_beats_words",
+        "Padding's score is 0, which is above every negative one.",
+        "padding_is_not_kept",
+        ("index = weight.topk(self.keep, dim=1).indices",),
+    ),
+    Stranger(
+        "first_places",
+        "The first K learned places go to the kept tokens.",
+        "places_are_of_the_kept",
+        ("return chosen + self.places[:, : chosen.shape[1]]",),
+    ),
+    Stranger(
+        "no_cosine",
+        "F.normalize without dim, over the regions.",
+        "score_is_normalised_by_channels",
+        ("seen = F.normalize(self.look(regions))",),
+    ),
+    Stranger(
+        "normed_away",
+        "A layer norm right after the product with D divides D out.",
+        "gain_is_about_one",
+        ("chosen = self.after(chosen * decision.gather(1, index).unsqueeze(-1))",),
+    ),
+    Stranger(
+        "clamped_decision",
+        "D is clamped below one before its logarithm, so that it has no slope.",
+        "gradient_reaches_score",
+        ("kept = decision.gather(1, index).clamp(1e-4, 1 - 1e-4)",),
     ),
 )

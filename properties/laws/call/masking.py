@@ -1,0 +1,94 @@
+"""What D does to the tokens that it drops, in the user's own call."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
+from sdtps_ref.properties.watching.graph import SAME_NUMBERS
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.sites import Site, is_hard
+
+MASKED = ("scaled_dot_product_attention", "multi_head_attention_forward")
+SCALES = ("div", "__truediv__", "mul", "__mul__", "__rmul__")
+
+
+@law(needs="call", depends="call.decision_is_hard", domain=CALL)
+def dropped_logits_are_masked(probe: Probe) -> None:
+    """A D that goes into the logits of a softmax takes dropped tokens out: as log D, or minus infinity where D is 0.
+
+    Why: a mask of zeros and ones that is added to the logits leaves a dropped token with 1/e of its weight, and one
+    that multiplies them with that of a logit of 0. The shape is right, the loss is finite, and nothing is selected.
+    Breaks when: a floating `attn_mask` is meant as "may be read", which `scaled_dot_product_attention` adds as it is;
+    or `logits * D` stands for a mask.
+    Remedy: `attn_mask=D.log()`, or `logits.masked_fill(D == 0, -inf) + D.clamp(min=0.5).log()`.
+    """
+    reading, sites = decided(probe)
+    for site in sites:
+        for number in reading.graph.descendants(site.decision_call.number):  # type: ignore[union-attr]
+            call = reading.watched.calls[number]
+            if _adds_ones(reading, site, call):
+                _refuse(
+                    call, f"D is added to the logits as 0 and 1: a dropped token keeps {1 / math.e:.0%} of its weight"
+                )
+            if _multiplies_logits(reading, site, call):
+                _refuse(call, "D multiplies the logits: a dropped token keeps the weight of a logit of 0")
+
+
+def _refuse(call: Call, what: str) -> None:
+    raise Violation(
+        what,
+        where=call.place,
+        effect="dropped tokens are read like kept ones: nothing is selected",
+        fix="hand over D.log(): 0 where a token is kept, minus infinity where it is dropped",
+    )
+
+
+def _adds_ones(reading: Reading, site: Site, call: Call) -> bool:
+    if call.name in MASKED:
+        place = 3 if call.name == "scaled_dot_product_attention" else len(call.args)
+        mask = call.kwargs.get("attn_mask", call.args[place] if len(call.args) > place else None)
+        return isinstance(mask, Tensor) and _is_decision(reading, site, mask)
+    if call.name not in SUMS or len(call.read) != 2:
+        return False
+    return any(_is_decision(reading, site, t) for t in call.read) and _goes_into_softmax(reading, call) is not None
+
+
+def _multiplies_logits(reading: Reading, site: Site, call: Call) -> bool:
+    if call.name not in PRODUCTS or len(call.read) != 2 or not any(_is_decision(reading, site, t) for t in call.read):
+        return False
+    softmax = _goes_into_softmax(reading, call)
+    if softmax is None:
+        return False
+    later = (reading.watched.calls[n] for n in reading.graph.descendants(softmax.number))
+    return not any(each.name in PRODUCTS and any(_is_decision(reading, site, t) for t in each.read) for each in later)
+
+
+def _is_decision(reading: Reading, site: Site, tensor: Tensor) -> bool:
+    """Whether it is D of all tokens in another shape: zeros and ones, with its gradient."""
+    number = reading.watched.watch.number_of(tensor)
+    assert site.decision_call is not None
+    if number is None or not tensor.is_floating_point() or not tensor.requires_grad or not is_hard(tensor):
+        return False
+    return reading.graph.depends(number, site.decision_call.number)
+
+
+def _goes_into_softmax(reading: Reading, call: Call) -> Call | None:
+    """The softmax of what a call returned, as it is or scaled by a number."""
+    alone = {call.number}
+    for number in reading.graph.descendants(call.number):
+        each = reading.watched.calls[number]
+        if not any(n in alone for n in each.inputs):
+            continue
+        if each.name == "softmax":
+            return each
+        if each.name in SAME_NUMBERS or (each.name in SCALES and len(each.read) == 1):
+            alone.add(number)
+    return None

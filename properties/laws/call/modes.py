@@ -35,11 +35,8 @@ def eval_keeps_what_training_keeps(probe: Probe) -> None:
     later = passes.reading(training=False)
     for site in sites:
         towards = _towards_keeping(reading, site)
-        number = None if site.score_call is None else site.score_call.number
-        if towards is None or number is None or number >= len(later.watched.calls):
-            continue
-        same = [call.name for call in later.watched.calls[: number + 1]]
-        if same != [call.name for call in reading.watched.calls[: number + 1]]:
+        number = None if site.score_call is None else _same_call(reading, later, site.score_call.number)
+        if towards is None or number is None:
             continue
         score = next((t for t in later.watched.calls[number].tensors if t.shape == site.score.shape), None)
         if score is not None and (other := _turned(later, number, score.detach(), towards)) is not None:
@@ -49,6 +46,13 @@ def eval_keeps_what_training_keeps(probe: Probe) -> None:
                 effect="the better it is trained, the worse are the tokens that are kept when it is used",
                 fix="in eval mode rank by what stands for keeping while training, in descending order",
             )
+
+
+def _same_call(reading: Reading, later: Reading, number: int) -> int | None:
+    """The number of that call in a pass that makes the same calls up to it, save that gradients are off."""
+    first = [call.name for call in reading.watched.calls[: number + 1]]
+    others = [call for call in later.watched.calls if call.name != "_set_grad_enabled"][: len(first)]
+    return others[-1].number if [call.name for call in others] == first else None
 
 
 def _turned(later: Reading, number: int, score: Tensor, towards: Tensor) -> Site | None:

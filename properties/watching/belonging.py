@@ -48,12 +48,12 @@ def parted(reading: Reading, site: Site) -> Parted | None:
         return None
     positions = [p for p in decision.detach().round().nonzero().tolist() if p[0] == 0]
     tried = positions[:: max(1, len(positions) // TRIED)][:TRIED]
-    score = site.score.reshape(decision.shape)
+    scores = [_driver(decision[tuple(p)], site.score) for p in tried]
     for number, tokens in _sources(reading, site, call):
         again = meeting.same(number, tokens)
         if again is None:
             continue
-        made_of = [_clearest(score[tuple(p)], tokens) for p in tried]
+        made_of = [None if score is None else _clearest(score, tokens) for score in scores]
         for way in meeting.ways:
             pairs = [(one, way(tuple(p), again)) for one, p in zip(made_of, tried, strict=True)]
             clear = [(one, other) for one, other in pairs if one is not None and other is not None]
@@ -157,6 +157,14 @@ def _sources(reading: Reading, site: Site, decision: Call) -> list[tuple[int, Te
         if tensor.dim() == 3 and tensor.requires_grad and tensor.shape[0] == batch and tensor.shape[1] > 2
     ]
     return found[:: max(1, len(found) // SOURCES)][:SOURCES] + found[-1:]
+
+
+def _driver(entry: Tensor, score: Tensor) -> Tensor | None:
+    """The score that an entry of D follows most: its own, also where D lies in the order of the ranking."""
+    found = torch.autograd.grad(entry, score, retain_graph=True, allow_unused=True)[0]
+    if found is None or not (found[0] > 0).any():
+        return None
+    return score[0].flatten()[found[0].argmax()]
 
 
 def _clearest(number: Tensor, tokens: Tensor) -> int | None:

@@ -17,10 +17,10 @@ CHOOSES: dict[str, str] = (
     dict.fromkeys(("topk", "sort", "argsort", "msort", "kthvalue"), "ranking")
     | dict.fromkeys(("gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "greater", "less"), "threshold")
     | dict.fromkeys(("round", "sign", "heaviside", "greater_equal", "less_equal"), "threshold")
-    | dict.fromkeys(("argmax", "max", "eq", "__eq__"), "largest")
+    | dict.fromkeys(("argmax", "argmin", "max", "min", "eq", "__eq__"), "largest")
     | dict.fromkeys(("bernoulli", "multinomial", "gumbel_softmax"), "sampling")
 )
-INDICES = {"max", "sort", "topk"}  # which return values too: they choose only where their indices are used
+INDICES = {"max", "min", "sort", "topk"}  # which return values too: they choose only where their indices are used
 LEAVES = ("tolist", "numpy", "item", "__array__")  # what goes on in Python or numpy
 SOFT = ("softmax", "sigmoid", "tanh", "exp", "normalize")  # near 0 and 1 where they are steep, and no D for that
 NEAR = 1e-5  # a straight-through sum in the wrong order is off by rounding alone
@@ -130,7 +130,7 @@ def _choices(watched: Watched) -> Iterator[Call]:
             continue
         if call.name in ("eq", "__eq__") and len(call.read) < 2:
             continue  # compared with a number: where padding is, and the like
-        if call.name == "max" and ((len(call.args) < 2 and "dim" not in call.kwargs) or len(call.read) > 1):
+        if call.name in ("max", "min") and ((len(call.args) < 2 and "dim" not in call.kwargs) or len(call.read) > 1):
             continue
         if call.name in INDICES and not _reads_indices(watched, call):
             continue

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import linecache
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.law import law
-from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
@@ -22,6 +24,7 @@ from sdtps_ref.properties.watching.sites import Site, is_hard
 
 DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample",
          "bernoulli", "multinomial", "dropout", "gumbel_softmax")  # fmt: skip
+NOISE = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")
 RANKINGS = ("topk", "sort", "argsort", "kthvalue", "argmax", "one_hot")
 SAME = 1e-3  # of a gradient's length
 ALMOST = 0.999
@@ -30,23 +33,31 @@ CONSTANT = 1e-4  # of a soft mask's sum, what rounding leaves
 
 @law(needs="call", depends="call.repeats", domain=CALL)
 def backward_draws_nothing(probe: Probe) -> None:
-    """The gradient is settled by the forward pass: the generator's state before `backward` does not change it.
+    """The gradient is settled by the forward pass: neither the generator's state before `backward` nor an earlier call
+    changes it.
 
     Why: checkpointing makes the forward pass a second time. With new noise it keeps other tokens, and the gradient is
     that of a selection that the loss was not computed with. Nothing says so.
-    Breaks when: `checkpoint(..., preserve_rng_state=False)` runs code that draws, or a hook or a backward pass of
-    one's own draws.
+    Breaks when: `checkpoint(..., preserve_rng_state=False)` runs code that draws, a backward pass of one's own draws,
+    or every call registers one more hook.
     Remedy: leave `preserve_rng_state` as it is, or draw the noise outside of what is checkpointed.
     """
     passes = passes_of(probe)
     decided(probe)
-    if not any(call.name in DRAWS for call in passes.reading().watched.calls):
-        raise Unsupported("nothing is drawn")
-    one, other = _slopes(passes, 1), _slopes(passes, 2)
+    run = passes.subject.run(0, training=True)  # of one starting state for all
+    one, same, other = (_slopes(passes, run, seed) for seed in (1, 1, 2))
     moved = sum(float((a - b).norm()) for a, b in zip(one, other, strict=False))
     size = sum(float(a.norm()) for a in one)
     if not one or not math.isfinite(size) or moved <= SAME * size:
         return
+    again = sum(float((a - b).norm()) for a, b in zip(one, same, strict=False))
+    if again > SAME * size:
+        raise Violation(
+            "the same call has another gradient every time it is made, though its output is the same",
+            where=_where_hooked(passes),
+            effect="the gradient is no longer that of the loss, and gets further from it with every step",
+            fix="register hooks once, when the module is made, and remove those that are made in a call",
+        )
     raise Violation(
         "the backward pass draws noise of its own: the same call and loss have another gradient when the generator "
         "has moved on",
@@ -56,9 +67,9 @@ def backward_draws_nothing(probe: Probe) -> None:
     )
 
 
-def _slopes(passes: Passes, seed: int) -> list[Tensor]:
+def _slopes(passes: Passes, run: Callable[[], Any], seed: int) -> list[Tensor]:
     """The gradients of the parameters and inputs, the generator seeded anew between the two passes."""
-    reading = read(passes.subject.run(0, training=True), 0)
+    reading = read(run, 0)
     loss = reading.loss()
     module = passes.subject.module
     owned: list[Tensor] = list(module.parameters()) if module is not None else []
@@ -70,6 +81,20 @@ def _slopes(passes: Passes, seed: int) -> list[Tensor]:
     torch.manual_seed(seed)
     found = torch.autograd.grad(loss, leaves, allow_unused=True)
     return [torch.zeros_like(t) if g is None else g.detach() for t, g in zip(leaves, found, strict=True)]
+
+
+def _where_hooked(passes: Passes) -> SourceLine | None:
+    """The line of the module's classes that registers a hook."""
+    module = passes.subject.module
+    for owner in {type(part) for part in module.modules()} if module is not None else ():
+        try:
+            lines, first = inspect.getsourcelines(owner)
+        except (TypeError, OSError):
+            continue
+        for number, line in enumerate(lines):
+            if re.search(r"register_\w*hook\(", line) and not owner.__module__.startswith("torch"):
+                return SourceLine(inspect.getsourcefile(owner) or "", first + number)
+    return None
 
 
 def _where_checkpointed(reading: Reading) -> SourceLine | None:
@@ -107,6 +132,7 @@ def soft_mask_sums_to_one(probe: Probe) -> None:
         sums = soft.detach().sum(-1)
         if is_hard(soft) or bool((soft.detach().amax(-1) > ALMOST * sums).all()):
             continue  # saturated: what it sums to is what it happens to be
+        _expect_the_ranked_axis(reading, site, soft)
         if (sums - sums.mean()).abs().max() > CONSTANT * sums.mean().abs() or soft.shape[-1] < 3:
             continue
         if abs(float(sums.mean()) - 1) < CONSTANT and not _is_estimate(reading, site, soft):
@@ -122,6 +148,23 @@ def soft_mask_sums_to_one(probe: Probe) -> None:
                 effect="the temperature multiplies the gradient and leaves the soft mask as soft as it was",
                 fix="soft = torch.softmax((score + noise) / tau, dim=-1)",
             )
+
+
+def _expect_the_ranked_axis(reading: Reading, site: Site, soft: Tensor) -> None:
+    """Of a soft mask B H N whose tokens are ranked along the last axis: it is taken over them, not over the heads."""
+    if soft.dim() < 3 or site.kind != "ranking" or site.ranked.shape != soft.shape:
+        return
+    value, axes = soft.detach(), range(1, soft.dim())
+    sums_to_one = [bool(((value.sum(axis) - 1).abs() < CONSTANT).all()) for axis in axes]
+    dim = site.choice.kwargs.get("dim", -1)
+    if dim in (-1, soft.dim() - 1) and not sums_to_one[-1] and any(sums_to_one[:-1]):
+        axis = 1 + sums_to_one.index(True)
+        raise Violation(
+            f"the soft mask is a softmax over axis {axis}, while tokens are chosen along the last",
+            where=_place_of(reading, soft),
+            effect="a token's gradient says how it compares with other heads, and not with other tokens",
+            fix="soft = torch.softmax(score / tau, dim=-1)",
+        )
 
 
 def _expect_no_softmax_by_entry(passes: Passes, site: Site) -> None:
@@ -199,3 +242,33 @@ def _soft_half(reading: Reading, site: Site) -> Tensor | None:
 def _place_of(reading: Reading, tensor: Tensor) -> SourceLine | None:
     number = reading.watched.watch.number_of(tensor)
     return None if number is None else reading.watched.calls[number].place
+
+
+@law(needs="call", depends="call.soft_mask_sums_to_one", domain=CALL)
+def one_draw_serves_both(probe: Probe) -> None:
+    """Where both the ranking and the soft mask see noise, it is the same draw.
+
+    Why: straight through, the gradient is that of the soft mask at the noise that it saw. With another draw it is that
+    of another choice than the one that was made.
+    Breaks when: noise is drawn once for the ranking and once more for the soft mask, as by two calls of one helper.
+    Remedy: `noisy = score + noise`, and both of `noisy`; or rank by the score itself, without noise.
+    """
+    reading, sites = decided(probe)
+    calls, graph = reading.watched.calls, reading.graph
+    for site in sites:
+        soft = _soft_half(reading, site)
+        made = None if soft is None else reading.watched.watch.number_of(soft)
+        if made is None or site.score_call is None:
+            continue
+        before = {site.score_call.number, *graph.ancestors(site.score_call.number)}
+        ranked = {n for n in graph.ancestors(site.choice.number) if calls[n].name in NOISE} - before
+        softened = {n for n in graph.ancestors(made) if calls[n].name in NOISE} - before
+        if ranked and softened and not ranked & softened:
+            held = {frame for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
+            last = calls[max(softened | ranked)]
+            raise Violation(
+                "the ranking and the soft mask see two different draws of the noise",
+                where=next((place for frame, place in last.stack if frame in held), last.place),
+                effect="the gradient is that of another choice than the one that was made",
+                fix="noisy = score + noise, then rank noisy and take the softmax of noisy",
+            )

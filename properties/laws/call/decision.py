@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import Tensor
 
@@ -12,10 +14,12 @@ from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.alignment import misaligned
 from sdtps_ref.properties.watching.belonging import parted
-from sdtps_ref.properties.watching.forms import SUMS
+from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.roads import where_soft
 from sdtps_ref.properties.watching.sites import Site
+
+TIMES_TAU = re.compile(r"\*\s*(self\.)?tau\b(?!\s*\*\*)|\btau\s*\*(?!\*)|\.mul_?\((self\.)?tau\)")
 
 
 @law(needs="call", domain=CALL)
@@ -171,16 +175,38 @@ def temperature_divides(probe: Probe) -> None:
     held = sorted({round(tau, 6) for tau in passes.temperatures()})
     for site in sites:
         mask = passes.mask(site)
+        if (line := _times_tau(reading, site)) is not None:
+            _refuse_product("the score is multiplied by tau, and should be divided by it", line)
         if mask.kind != "softmax" or len(held) != 1 or abs(held[0] - 1) < 0.02:
             continue
         probe.findings["tau"] = 1 / mask.rate
         if abs(mask.rate / held[0] - 1) < 1e-2 and abs(mask.rate * held[0] - 1) > 1e-2:
-            raise Violation(
+            _refuse_product(
                 f"the score is multiplied by the temperature {held[0]:g}, and should be divided by it",
-                where=_soft_line(reading, site),
-                effect="a lower temperature makes the soft mask softer: annealing runs backwards",
-                fix="soft = torch.softmax((score + noise) / tau, dim=-1)",
+                _soft_line(reading, site),
             )
+
+
+def _refuse_product(what: str, place: SourceLine | None) -> None:
+    raise Violation(
+        what,
+        where=place,
+        effect="a lower temperature makes the soft mask softer: annealing runs backwards",
+        fix="soft = torch.softmax((score + noise) / tau, dim=-1)",
+    )
+
+
+def _times_tau(reading: Reading, site: Site) -> SourceLine | None:
+    """The line between the score and D that multiplies by a number which is called tau there."""
+    assert site.decision_call is not None
+    for number in reading.graph.ancestors(site.decision_call.number):
+        call = reading.watched.calls[number]
+        if site.score_call is not None and number <= site.score_call.number:
+            return None
+        by_number = call.name in PRODUCTS and len(call.read) == 1
+        if by_number and call.place is not None and TIMES_TAU.search(call.place.text):
+            return call.place
+    return None
 
 
 @law(needs="call", depends="call.decision_is_hard", domain=CALL)

@@ -14,7 +14,7 @@ from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site
 
 
-@law(needs="call", level="SHOULD", depends="call.decision_is_hard", domain=CALL)
+@law(needs="call", depends="call.decision_is_hard", domain=CALL)
 def extra_token_is_of_the_dropped(probe: Probe) -> None:
     """The token that is appended after the slots is softmax(score of the dropped tokens) @ the dropped tokens.
 

@@ -13,7 +13,7 @@ from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call, tensors_in, watch
 
 
-@law(needs="call", level="SHOULD", domain=CALL)
+@law(needs="call", domain=CALL)
 def inputs_untouched(probe: Probe) -> None:
     """The tensors that are passed in hold after the call what they held before it.
 

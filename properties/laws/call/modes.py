@@ -15,7 +15,7 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import tensors_in
 from sdtps_ref.properties.watching.roads import kept_tokens
-from sdtps_ref.properties.watching.sites import Site, find_sites, is_hard
+from sdtps_ref.properties.watching.sites import CHOOSES, LEAVES, Site, find_sites, is_hard
 
 FAR = 6.0  # standard deviations of the scores, by which those of dropped tokens are moved
 
@@ -103,6 +103,30 @@ def _kept(reading: Reading, site: Site) -> Tensor | None:
             if tensor.dim() == 2 and tensor.requires_grad and is_hard(tensor):
                 return tensor
     return None
+
+
+@law(needs="call", domain=CALL)
+def eval_chooses_too(probe: Probe) -> None:
+    """A module that makes a hard choice while training makes one in eval mode as well.
+
+    Why: what is used is then another function than what was trained, and nothing is saved: no token is dropped.
+    Breaks when: eval mode weighs the tokens by the soft mask, or hands all of them on.
+    Remedy: the hard mask in both modes; the soft half of D is for its gradient alone.
+    """
+    passes = passes_of(probe)
+    decided(probe)
+    if passes.subject.module is None:
+        raise Unsupported("a function has no eval mode")
+    calls = passes.reading(training=False).watched.calls
+    if any(call.name in (*CHOOSES, *LEAVES, "kthvalue", "quantile") for call in calls):
+        return
+    soft = [call for call in calls if call.name in ("softmax", "sigmoid", "log_softmax") and call.place is not None]
+    raise Violation(
+        "in eval mode nothing is chosen: no ranking, threshold or largest is taken, as it is while training",
+        where=soft[-1].place if soft else None,
+        effect="no token is dropped when it is used, and it is another function than the one that was trained",
+        fix="use the hard mask in eval mode too",
+    )
 
 
 @law(needs="call", depends="call.eval_is_deterministic", domain=CALL)

@@ -60,6 +60,8 @@ RIGHT = (
     ),
     Stranger("best_of_each_window", "The best of each window, a score that starts at zero but for its place."),
     Stranger("class_token_besides", "K patches and a class token that always stays, so that K + 1 are kept."),
+    Stranger("gated_by_length", "Padding is multiplied away after the gate; the gate alone is open for some of it."),
+    Stranger("in_their_order", "Everything in the order of the ranking, D with it."),
     Stranger("usual_height", "A gate above a running mean of the scores, which is updated while training."),
     Stranger("time_goes_first", "Frames along the first axis and samples along the second; ranked over the first."),
 )
@@ -418,5 +420,53 @@ WRONG = (
         "D is clamped below one before its logarithm, so that it has no slope.",
         "gradient_reaches_score",
         ("kept = decision.gather(1, index).clamp(1e-4, 1 - 1e-4)",),
+    ),
+    Stranger(
+        "axis_of_the_heads",
+        "The softmax is taken over the heads, the ranking over the tokens.",
+        "soft_mask_sums_to_one",
+        ("soft = weight.softmax(dim=1)",),
+    ),
+    Stranger(
+        "one_more_hook",
+        "Every call registers one more hook, which halves the gradient.",
+        "backward_draws_nothing",
+        ("self.weigh.weight.register_hook(lambda slope: 0.5 * slope)",),
+    ),
+    Stranger(
+        "two_draws",
+        "The ranking and the soft mask draw noise of their own.",
+        "one_draw_serves_both",
+        ("soft = self.stirred(weight).softmax(dim=-1)",),
+    ),
+    Stranger(
+        "warmed_by_tau",
+        "The score is multiplied by a temperature that a schedule gives.",
+        "temperature_divides",
+        ("soft = (weight * tau).softmax(dim=-1)",),
+    ),
+    Stranger(
+        "soft_in_use",
+        "In eval mode the soft mask weighs all tokens.",
+        "eval_chooses_too",
+        ("soft = weight.softmax(dim=-1)",),
+    ),
+    Stranger(
+        "padded_mean",
+        "The mean word of a caption sums the padded places too.",
+        "padding_is_not_read",
+        ("said = self.read(caption).sum(1) / lengths.unsqueeze(-1)",),
+    ),
+    Stranger(
+        "first_channel_only",
+        "The index of the gather is one channel wide.",
+        "tokens_are_picked_whole",
+        ("chosen = cells.gather(1, index.unsqueeze(-1))",),
+    ),
+    Stranger(
+        "ordered_twice",
+        "Put back by the order itself, and not by its inverse.",
+        "tokens_are_picked_whole",
+        ("return torch.cat([busy, ordered[:, self.keep :]], dim=1).gather(1, spread)",),
     ),
 )

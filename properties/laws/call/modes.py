@@ -57,22 +57,21 @@ def _same_call(reading: Reading, later: Reading, number: int) -> int | None:
 
 def _turned(later: Reading, number: int, score: Tensor, towards: Tensor) -> Site | None:
     """The choice in eval mode that keeps dropped tokens once their scores are moved against keeping, and only then."""
+    # The first choice that it has a part in; those that come later are made of this one too.
+    own = next((i for i, site in enumerate(later.sites) if later.graph.depends(site.choice.number, number)), None)
+    kept = None if own is None else kept_tokens(later, later.sites[own])
+    if own is None or kept is None or kept.shape != score.shape[:2]:
+        return None
+    dropped = ~kept
     far = FAR * float(score.std() + 1e-6)
-    for i, site in enumerate(later.sites):
-        kept = kept_tokens(later, site)
-        if kept is None or kept.shape != score.shape[:2] or not later.graph.depends(site.choice.number, number):
-            continue
-        dropped = ~kept
-        moved = dropped.reshape(*kept.shape, *([1] * (score.dim() - 2))) * towards * far
-        back = []
-        for way in (moved, -moved):
-            watched = later.again({number: partial(torch.add, way)})
-            sites = find_sites(watched)
-            now = kept_tokens(Reading(watched, sites, later.run, later.seed), sites[i]) if i < len(sites) else None
-            back.append(-1.0 if now is None or now.shape != kept.shape else float((now & dropped).sum()))
-        if back[0] == 0 < back[1]:
-            return site
-    return None
+    moved = dropped.reshape(*kept.shape, *([1] * (score.dim() - 2))) * towards * far
+    back = []
+    for way in (moved, -moved):
+        watched = later.again({number: partial(torch.add, way)})
+        sites = find_sites(watched)
+        now = kept_tokens(Reading(watched, sites, later.run, later.seed), sites[own]) if own < len(sites) else None
+        back.append(-1.0 if now is None or now.shape != kept.shape else float((now & dropped).sum()))
+    return later.sites[own] if back[0] == 0 < back[1] else None
 
 
 def _towards_keeping(reading: Reading, site: Site) -> Tensor | None:

@@ -241,7 +241,7 @@ call.decision_is_hard MUST
 call.decision_meets_its_tokens MUST
 call.default_is_trained SHOULD
 call.eval_is_deterministic MUST
-call.extra_token_is_of_the_dropped SHOULD
+call.extra_token_is_of_the_dropped MUST
 call.gain_is_about_one SHOULD
 call.gradient_reaches_score MUST
 call.keeps_the_highest MUST

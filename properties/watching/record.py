@@ -84,6 +84,7 @@ class Watch(TorchFunctionMode):
         self.calls: list[Call] = []
         self._producer: dict[int, int] = {}  # by id of a tensor, which is held by its call
         self._writer: dict[int, int] = {}  # by storage, the last call that wrote into it
+        self._owner: dict[int, int] = {}  # by storage, the first call that returned a tensor in it
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One call."""
@@ -100,6 +101,8 @@ class Watch(TorchFunctionMode):
         self.calls.append(call)
         for tensor in call.tensors:
             self._producer[id(tensor)] = number
+            if key := _storage(tensor):
+                self._owner.setdefault(key, number)
         if name in IN_PLACE or (name.endswith("_") and not name.startswith("__")) or "out" in kwargs:
             for tensor in call.tensors[:1]:
                 if key := _storage(tensor):
@@ -113,6 +116,8 @@ class Watch(TorchFunctionMode):
     def _made_by(self, tensor: Tensor) -> list[int]:
         made = [self._producer[id(tensor)]] if id(tensor) in self._producer else []
         key = _storage(tensor)
+        if not made and not tensor.requires_grad and key in self._owner:
+            made = [self._owner[key]]  # a result under another name that no call gave it, as of `Variable(result)`
         return [*made, self._writer[key]] if key in self._writer else made
 
 

@@ -271,6 +271,21 @@ def where_pooled_without(reading: Reading, site: Site) -> SourceLine | None:
     return next((place for frame, place in pools[0].stack if frame in held), None) if pools else None
 
 
+def where_picked_without(reading: Reading, site: Site) -> SourceLine | None:
+    """The line, in the function that has D, that picks tokens which are returned, or go into what is, without it."""
+    assert site.decision_call is not None
+    graph, calls = reading.graph, reading.watched.calls
+    returned = [n for n in map(reading.watched.watch.number_of, reading.outputs) if n is not None]
+    held = {frame for frame, _ in site.decision_call.stack}
+    for number in graph.descendants(site.choice.number):
+        call = calls[number]
+        if not _picks_tokens(call) or graph.depends(number, site.decision_call.number):
+            continue
+        if any(graph.depends(last, number) for last in returned):
+            return next((place for frame, place in call.stack if frame in held), call.place)
+    return None
+
+
 def _picks_tokens(call: Call) -> bool:
     if call.name not in ("gather", "take_along_dim", "index_select", "__getitem__", "embedding") or not call.tensors:
         return False

@@ -25,6 +25,7 @@ from sdtps_ref.properties.watching.roads import (
     where_flat,
     where_it_ends,
     where_lost,
+    where_picked_without,
     where_pooled_without,
 )
 from sdtps_ref.properties.watching.sites import Site
@@ -84,7 +85,7 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
         what = f"D's gradient ends here: {flat.name} has no slope where D is{_named(own)}"
     else:
         ends = where_it_ends(reading, site.decision_call)
-        pooled = ends or pooled
+        pooled = ends or pooled or where_picked_without(reading, site)
         what = "D's gradient ends here" if ends else "tokens are pooled without D, which is computed and not handed on"
         what += f": no gradient leads from the output to the score{_named(own)}"
     fix = "pass D on to where the tokens are pooled, with its gradient"

@@ -246,14 +246,13 @@ def tokens_are_picked_whole(probe: Probe) -> None:
             )
         order = index.detach()[..., 0]
         for earlier, before in orders:
-            if (
-                graph.depends(call.number, before.number)
-                and earlier.shape == order.shape
-                and torch.equal(earlier, order)
-            ):
+            if earlier.shape != order.shape or not graph.depends(call.number, before.number):
+                continue
+            if torch.equal(earlier, order):
+                held = {frame for site in sites for frame, _ in site.choice.stack}
                 raise Violation(
                     "what was put in an order is put in that order once more, where it should be put back",
-                    where=call.place,
+                    where=next((place for frame, place in call.stack if frame in held), call.place),
                     effect="the tokens that are returned are in no order: those of other places stand in theirs",
                     fix="ordered.gather(1, order.argsort(1)) puts tokens back",
                 )

@@ -71,10 +71,10 @@ FOLLOWS = {
 }
 TRAINING = {
     "call.gradient_is_finite": "NaN gradients",
-    "call.score_tells_tokens_apart": "the score tells no tokens apart",
+    "call.score_tells_tokens_apart": "all tokens score alike",
     "call.score_is_not_saturated": "saturated score",
     "call.parameters_are_registered": "a part is never trained",
-    "call.backward_draws_nothing": "gradients of another selection",
+    "call.backward_draws_nothing": "gradients of another choice",
     "call.soft_mask_sums_to_one": "gradients point elsewhere",
     "call.scored_token_is_kept": "gradients go to other tokens",
     "call.logits_are_drawn_from": "the choice cannot get sure",

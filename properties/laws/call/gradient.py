@@ -76,6 +76,7 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
     if kept_scores_moved(reading, site) and pooled is None:
         return  # the score weighs the kept tokens by another road
     own = passes.names(_untrained(reading, site))
+    fix = "pass D on to where the tokens are pooled, with its gradient"
     if returned_with_gradient(reading, site):
         what = (
             "tokens are pooled without D, which is only returned: no gradient leads from the pooled tokens to the score"
@@ -83,12 +84,12 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
     elif (flat := where_flat(reading, site.decision_call)) is not None:
         pooled = flat.place
         what = f"D's gradient ends here: {flat.name} has no slope where D is{_named(own)}"
+        fix = f"use D without {flat.name}: it is 0 or 1 already, and needs its slope there"
     else:
         ends = where_it_ends(reading, site.decision_call)
         pooled = ends or pooled or where_picked_without(reading, site)
         what = "D's gradient ends here" if ends else "tokens are pooled without D, which is computed and not handed on"
         what += f": no gradient leads from the output to the score{_named(own)}"
-    fix = "pass D on to where the tokens are pooled, with its gradient"
     raise Violation(what, where=pooled or site.decision_call.place, effect=NEVER, fix=fix)
 
 

@@ -117,12 +117,11 @@ def _where_gathered(reading: Reading, site: Site) -> SourceLine | None:
 def _where_they_meet(reading: Reading, site: Site) -> SourceLine | None:
     """The line, in a function that has this D, that brings it together with another choice's tokens."""
     assert site.decision_call is not None
-    held = {frame for frame, _ in site.decision_call.stack}
     others = [picked[0].number for each in reading.sites if each is not site and (picked := _picked(reading, each))]
     for number in reading.graph.descendants(site.decision_call.number):
         call = reading.watched.calls[number]
         if any(reading.graph.depends(number, other) for other in others):
-            return next((place for frame, place in call.stack if frame in held), call.place)
+            return call.place_beside(site.decision_call)
     return site.decision_call.place
 
 

@@ -12,6 +12,9 @@ SAME_NUMBERS = {
     "view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "expand_as", "transpose", "permute",
     "requires_grad_",
 }  # fmt: skip
+# Calls that draw numbers, as noise is made of them.
+DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")
+RANDOM = (*DRAWS, "multinomial", "bernoulli", "gumbel_softmax")  # and calls that choose at random
 
 
 class Graph:

@@ -51,6 +51,11 @@ class Call:
         """The user's line that it stands on."""
         return self.stack[0][1] if self.stack else None
 
+    def place_beside(self, *others: Call) -> SourceLine | None:
+        """Its line in a function that made one of the other calls too; its own line where there is none."""
+        held = {frame for other in others for frame, _ in other.stack}
+        return next((place for frame, place in self.stack if frame in held), self.place)
+
     def __repr__(self) -> str:
         return f"Call({self.number}, {self.name!r}, {self.place})"
 

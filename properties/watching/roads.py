@@ -276,13 +276,12 @@ def where_picked_without(reading: Reading, site: Site) -> SourceLine | None:
     assert site.decision_call is not None
     graph, calls = reading.graph, reading.watched.calls
     returned = [n for n in map(reading.watched.watch.number_of, reading.outputs) if n is not None]
-    held = {frame for frame, _ in site.decision_call.stack}
     for number in graph.descendants(site.choice.number):
         call = calls[number]
         if not _picks_tokens(call) or graph.depends(number, site.decision_call.number):
             continue
         if any(graph.depends(last, number) for last in returned):
-            return next((place for frame, place in call.stack if frame in held), call.place)
+            return call.place_beside(site.decision_call)
     return None
 
 

@@ -17,11 +17,10 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.graph import RANDOM
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading, read
 
-DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample",
-         "bernoulli", "multinomial", "dropout", "gumbel_softmax")  # fmt: skip
 SAME = 1e-3  # of a gradient's length
 
 
@@ -93,7 +92,7 @@ def _where_hooked(passes: Passes) -> SourceLine | None:
 
 def _where_checkpointed(reading: Reading) -> SourceLine | None:
     """The line that checkpoints what draws, where it can be seen, else the line that draws."""
-    draws = [call for call in reading.watched.calls if call.name in DRAWS]
+    draws = [call for call in reading.watched.calls if call.name in (*RANDOM, "dropout")]
     for call in draws:
         for _, place in call.stack:
             text = "".join(linecache.getline(place.file, place.line + n) for n in (0, 1, 2))

@@ -13,7 +13,7 @@ from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.roads import moved
 from sdtps_ref.properties.watching.sites import Site
 
-LEAST = 1e-4
+LEAST = 1e-4  # below it D's gradient is what rounding leaves of a factor that was divided out
 MOST = 1e3  # a right gradient says about what taking a token away does; the published mask, 1e10 times as much
 STEEP = 1e6  # on its way from the score to what it is made of
 DIVISIONS = ("div", "__truediv__", "true_divide", "divide", "div_", "__itruediv__", "mul", "__mul__", "normalize")

@@ -83,11 +83,10 @@ def what_is_scored_is_used(probe: Probe) -> None:
     if not own or not last:
         return
     shown = ", ".join(own[:2]) + (f" and {len(own) - 2} more" if len(own) > 2 else "")
-    held = {frame for site in sites for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
     end = _end_of(reading, unused[-1])
     raise Violation(
         f"what is computed with {shown} is used for nothing: it has no part in the output, nor in any choice",
-        where=next((place for frame, place in end.stack if frame in held), end.place),
+        where=end.place_beside(*(site.decision_call for site in sites)),  # type: ignore[arg-type]
         effect="these parameters are never trained, and something else stands in the place of what they compute",
         fix="pass on what is computed here: each modality its own score and decision",
     )

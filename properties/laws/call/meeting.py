@@ -53,9 +53,9 @@ def scored_token_is_kept(probe: Probe) -> None:
         found = parted(reading, site)
         if found is None:
             continue
-        held = {frame for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
-        stack = found.at.stack if found.at is not None and not found.by_score else ()
-        place = next((place for frame, place in stack if frame in held), found.at.place if found.at else site.place)
+        place = site.place
+        if found.at is not None:
+            place = found.at.place if found.by_score else found.at.place_beside(site.decision_call)  # type: ignore[arg-type]
         raise Violation(
             f"the tokens that are kept are not those that were scored: the score of token {found.made_of} decides on "
             f"token {found.acts_on}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -11,6 +13,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.forms import SUMS
+from sdtps_ref.properties.watching.graph import DRAWS
 from sdtps_ref.properties.watching.passes import Passes, first_difference
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Watched
@@ -21,6 +24,7 @@ FROZEN_NOISE = "the noise is the same in every call"
 ENOUGH, MOST_CALLS = 400, 24  # numbers that a distribution is told from, and calls that are made for them
 # Gumbel numbers have a skewness of 1.14, which 400 of them show to within 0.35 or so, and a variance of 1.64.
 MIRRORED = -0.6
+NoiseOf = Callable[[Passes, Reading, Site], "np.ndarray | None"]
 
 
 @law(needs="call", depends="call.soft_mask_sums_to_one", domain=CALL)
@@ -96,9 +100,9 @@ def noise_is_gumbel(probe: Probe) -> None:
     if not sites:
         raise Unsupported("no decision that carries a gradient was seen")
     for place in range(len(sites)):
-        drawn, line = _drawn(passes, place)
+        drawn, line = _drawn(passes, place, _behind_the_soft_mask)
         if len(drawn) < ENOUGH and passes.mask(sites[place]).kind == "softmax":
-            drawn, line = _added(passes, place)
+            drawn, line = _drawn(passes, place, _before_the_ranking)
         if len(drawn) < ENOUGH:
             continue
         centred = drawn - drawn.mean()
@@ -113,43 +117,17 @@ def noise_is_gumbel(probe: Probe) -> None:
             _refuse_distribution("the noise is uniform between 0 and 1: it is not turned into Gumbel noise", line)
 
 
-def _drawn(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
-    """The noise of the site with this place among those with a D, each row's mean taken off, of as many calls as it
-    takes; and its line. Empty where the soft mask is no softmax over tokens or nothing is drawn."""
+def _drawn(passes: Passes, place: int, noise_of: NoiseOf) -> tuple[np.ndarray, SourceLine | None]:
+    """The noise of the site with this place among those with a D, of as many calls as it takes; and its line.
+
+    noise_of: reads it off a site; None where nothing is drawn that it could read.
+    """
     found: list[np.ndarray] = []
     line: SourceLine | None = None
     for seed in range(MOST_CALLS):
         reading = passes.reading(seed) if seed < 2 else passes.subject.reading(seed)
         sites = [site for site in reading.sites if site.decision is not None]
-        if place >= len(sites):
-            break
-        site = sites[place]
-        mask = passes.mask(site)
-        if mask.kind != "softmax" or not mask.probabilities:
-            break
-        rows = torch.stack(mask.probabilities).log().numpy() / mask.rate
-        score = site.by_sample(site.score.detach()).reshape(len(rows), -1).double().cpu().numpy()
-        if score.shape != rows.shape or not np.isfinite(rows).all() or np.abs(score).max() > 1e3:
-            break
-        noise = rows - score
-        noise = noise - noise.mean(-1, keepdims=True)
-        if np.abs(noise).max() < 1e-3:
-            break
-        line = line or _where_drawn(reading, site)
-        found.append(noise.ravel())
-        if sum(map(len, found)) >= ENOUGH:
-            break
-    return np.concatenate(found) if found else np.empty(0), line
-
-
-def _added(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
-    """The noise of that site where the ranking sees it too: what is drawn in the score's size and added before D."""
-    found: list[np.ndarray] = []
-    line: SourceLine | None = None
-    for seed in range(MOST_CALLS):
-        reading = passes.reading(seed) if seed < 2 else passes.subject.reading(seed)
-        sites = [site for site in reading.sites if site.decision is not None]
-        noise = _summand(reading, sites[place]) if place < len(sites) else None
+        noise = noise_of(passes, reading, sites[place]) if place < len(sites) else None
         if noise is None:
             break
         line = line or _where_drawn(reading, sites[place])
@@ -159,8 +137,22 @@ def _added(passes: Passes, place: int) -> tuple[np.ndarray, SourceLine | None]:
     return np.concatenate(found) if found else np.empty(0), line
 
 
-def _summand(reading: Reading, site: Site) -> np.ndarray | None:
-    """What is added to a score on its way to D, where it was drawn and is not trained; with its sign."""
+def _behind_the_soft_mask(passes: Passes, reading: Reading, site: Site) -> np.ndarray | None:
+    """What a softmax over the tokens adds to the score, each row's mean taken off."""
+    mask = passes.mask(site)
+    if mask.kind != "softmax" or not mask.probabilities:
+        return None
+    rows = torch.stack(mask.probabilities).log().numpy() / mask.rate
+    score = site.by_sample(site.score.detach()).reshape(len(rows), -1).double().cpu().numpy()
+    if score.shape != rows.shape or not np.isfinite(rows).all() or np.abs(score).max() > 1e3:
+        return None
+    noise = rows - score
+    noise = noise - noise.mean(-1, keepdims=True)
+    return None if np.abs(noise).max() < 1e-3 else noise.ravel()
+
+
+def _before_the_ranking(passes: Passes, reading: Reading, site: Site) -> np.ndarray | None:
+    """What is drawn, and not trained, and added to a score before both ranking and D see it; with its sign."""
     assert site.decision_call is not None
     calls, graph, watch = reading.watched.calls, reading.graph, reading.watched.watch
     for number in reversed(graph.ancestors(site.decision_call.number)):
@@ -177,9 +169,6 @@ def _summand(reading: Reading, site: Site) -> np.ndarray | None:
             turned = -1.0 if noise is parts[1] and "sub" in call.name and "rsub" not in call.name else 1.0
             return (turned * noise.detach()).double().cpu().numpy().ravel()
     return None
-
-
-DRAWS = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")
 
 
 def _where_drawn(reading: Reading, site: Site) -> SourceLine | None:

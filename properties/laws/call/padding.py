@@ -45,10 +45,8 @@ def padding_is_not_kept(probe: Probe) -> None:
             if found is None or found.shape != valid.shape:
                 continue
             kept = found
-        if not _padding_is_read(passes.subject, valid):
-            return
         lost = ((kept & ~valid).any(-1) & (~kept & valid).any(-1)).nonzero().flatten().tolist()
-        if lost:
+        if lost and _is_read(*_with_other_padding(passes.subject, valid), valid):
             padding = int((kept & ~valid)[lost[0]].sum())
             raise Violation(
                 f"padding is kept: {padding} of the {int(kept[lost[0]].sum())} tokens that sample {lost[0]} keeps are "
@@ -72,17 +70,18 @@ def padding_is_not_read(probe: Probe) -> None:
     if valid is None:
         raise Unsupported("no mask or length that marks some tokens as padding is passed in")
     decided(probe)
-    if _padding_is_read(passes.subject, valid):
+    one, other = _with_other_padding(passes.subject, valid)
+    if _is_read(one, other, valid):
         raise Violation(
             "what stands in the padding changes the output",
-            where=_where_read(passes.subject, valid),
+            where=_where_read(one, other, valid),
             effect="a sample's result depends on how long the others are, and on what fills it up",
             fix="leave padded places out of every mean, softmax and ranking",
         )
 
 
-def _padding_is_read(subject: Subject, valid: Tensor) -> bool:
-    one, other = _with_other_padding(subject, valid)
+def _is_read(one: Watched, other: Watched, valid: Tensor) -> bool:
+    """Whether two passes that differ in their padding differ in what they return for valid tokens."""
     for a, b in zip(one.outputs, other.outputs, strict=False):
         if a.shape != b.shape or not a.numel():
             continue
@@ -111,9 +110,8 @@ def _with_other_padding(subject: Subject, valid: Tensor) -> tuple[Watched, Watch
     return watch(subject.run(0, training=False), 0), watch(made.run(0, training=False), 0)
 
 
-def _where_read(subject: Subject, valid: Tensor) -> SourceLine | None:
+def _where_read(one: Watched, other: Watched, valid: Tensor) -> SourceLine | None:
     """The first line whose result has no row for each token, and is another one."""
-    one, other = _with_other_padding(subject, valid)
     for call, same in zip(one.calls, other.calls, strict=False):
         for a, b in zip(call.tensors, same.tensors, strict=False):
             wide = a.dim() > 1 and valid.shape[1] in a.shape[1:]

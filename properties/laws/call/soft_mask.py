@@ -14,11 +14,11 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.forms import SUMS
+from sdtps_ref.properties.watching.graph import DRAWS
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.sites import Site, is_hard
 
-NOISE = ("rand", "rand_like", "uniform_", "exponential_", "randn", "randn_like", "normal_", "sample", "rsample")
 RANKINGS = ("topk", "sort", "argsort", "kthvalue", "argmax", "one_hot")
 ALMOST = 0.999  # of a row's sum in one entry: saturated
 CONSTANT = 1e-4  # of a soft mask's sum, what rounding leaves
@@ -177,14 +177,12 @@ def one_draw_serves_both(probe: Probe) -> None:
         if made is None or site.score_call is None:
             continue
         before = {site.score_call.number, *graph.ancestors(site.score_call.number)}
-        ranked = {n for n in graph.ancestors(site.choice.number) if calls[n].name in NOISE} - before
-        softened = {n for n in graph.ancestors(made) if calls[n].name in NOISE} - before
+        ranked = {n for n in graph.ancestors(site.choice.number) if calls[n].name in DRAWS} - before
+        softened = {n for n in graph.ancestors(made) if calls[n].name in DRAWS} - before
         if ranked and softened and not ranked & softened:
-            held = {frame for frame, _ in site.decision_call.stack}  # type: ignore[union-attr]
-            last = calls[max(softened | ranked)]
             raise Violation(
                 "the ranking and the soft mask see two different draws of the noise",
-                where=next((place for frame, place in last.stack if frame in held), last.place),
+                where=calls[max(softened | ranked)].place_beside(site.decision_call),  # type: ignore[arg-type]
                 effect="the gradient is that of another choice than the one that was made",
                 fix="noisy = score + noise, then rank noisy and take the softmax of noisy",
             )

@@ -87,10 +87,9 @@ def tokens_are_picked_whole(probe: Probe) -> None:
             if earlier.shape != order.shape or not graph.depends(call.number, before.number):
                 continue
             if torch.equal(earlier, order):
-                held = {frame for site in sites for frame, _ in site.choice.stack}
                 raise Violation(
                     "what was put in an order is put in that order once more, where it should be put back",
-                    where=next((place for frame, place in call.stack if frame in held), call.place),
+                    where=call.place_beside(*(site.choice for site in sites)),
                     effect="the tokens that are returned are in no order: those of other places stand in theirs",
                     fix="ordered.gather(1, order.argsort(1)) puts tokens back",
                 )

@@ -11,6 +11,7 @@ from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import jacobians
 from sdtps_ref.properties.kit.probe import Probe, seed_torch
 from sdtps_ref.properties.signals import noise_tests
+from sdtps_ref.properties.watching.graph import RANDOM
 from sdtps_ref.properties.watching.record import watch
 
 NOTHING = 1e-3  # noise below this is none; a right one has a standard deviation of 1.28
@@ -28,14 +29,10 @@ def presence(bench: Bench) -> dict[str, Any]:
     probe = bench.probe(tau=2.0, **FEW)
     built = probe.build("selector")
     drawn = watch(lambda: built(probe.tokens, probe.score)).calls
-    shapes = [tuple(call.tensors[0].shape) for call in drawn if call.name in DRAWS and call.tensors]
+    shapes = [tuple(call.tensors[0].shape) for call in drawn if call.name in RANDOM and call.tensors]
     found["noise.drawn"] = max((int(torch.Size(shape).numel()) for shape in shapes), default=0)
     found["noise.owed"] = probe.score.numel()
     return found
-
-
-DRAWS = ("rand", "rand_like", "randn", "randn_like", "exponential_", "uniform_", "normal_", "sample", "rsample",
-         "multinomial", "bernoulli", "gumbel_softmax")  # fmt: skip
 
 
 def repetition(bench: Bench) -> dict[str, Any]:

@@ -8,13 +8,11 @@ from torch import Tensor
 
 from sdtps_ref.properties.engine.causes.lines.flow import Flow
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.watching.graph import SAME_NUMBERS
+from sdtps_ref.properties.watching.graph import RANDOM, SAME_NUMBERS
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site
 
 SOFT = ("softmax", "sigmoid", "log_softmax", "gumbel_softmax", "softmin")
-DRAWS = ("rand", "rand_like", "randn", "randn_like", "exponential_", "uniform_", "normal_", "sample", "rsample",
-         "multinomial", "bernoulli", "gumbel_softmax")  # fmt: skip
 THRESHOLDS = ("ge", "gt", "le", "lt", "__ge__", "__gt__", "__le__", "__lt__", "greater_equal", "greater", "less",
               "less_equal")  # fmt: skip
 PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "embedding", "index")
@@ -66,7 +64,7 @@ def _soft(flow: Flow, decision: Call, score: int | None) -> Parts:
     yield from (
         ("log", call) for call in before if call.name in LOGS and flow.depends(call, score) and _alone(flow, call)
     )
-    draws = [call for call in before if call.name in DRAWS]
+    draws = [call for call in before if call.name in RANDOM]
     yield from (("draw", call) for call in draws[:1])
     yield from _positions(flow, decision)
 
@@ -82,7 +80,7 @@ def _positions(flow: Flow, decision: Call) -> Parts:
 
 def _alone(flow: Flow, call: Call) -> bool:
     """Whether no draw went into it: a logarithm of the score, not one of noise."""
-    return not any(before.name in DRAWS for before in flow.behind(call))
+    return not any(before.name in RANDOM for before in flow.behind(call))
 
 
 def _together(one: Call, other: Call) -> bool:

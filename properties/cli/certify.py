@@ -11,9 +11,9 @@ from sdtps_ref.command_line.messages import complain, results_console
 from sdtps_ref.command_line.types import FILE, Choice, Parsed, above, whole
 from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.settings import EXAMPLES, PROFILES, Limits, RunSettings, usual_memory
+from sdtps_ref.properties.kit.roots import put_root_on_path
 from sdtps_ref.properties.reports.formats import asked_for, format_options, write_reports
 from sdtps_ref.properties.targets.loading import ACCEPTED, PUBLISHED, REFERENCE
-from sdtps_ref.properties.targets.roots import put_root_on_path
 
 HELP_DATABASE = (
     "failing cases that are shared: a directory, redis://host:port/db, or none; may be repeated "

@@ -32,7 +32,7 @@ def trace(target: str, seed: int, html: Path | None, json: Path | None, root: st
     """Watch one training step and say why the selection does not learn. Exit 0 nothing wrong, 1 a cause was found,
     2 could not run, or no selection was seen."""
     from sdtps_ref.optional_libraries import require
-    from sdtps_ref.properties.targets.roots import put_root_on_path
+    from sdtps_ref.properties.kit.roots import put_root_on_path
     from sdtps_ref.properties.tracing.target import traced
 
     if html is not None:

@@ -205,7 +205,7 @@ class LawRun:
                 result,
                 status=status,
                 evidence=self.evidence | probe.evidence,
-                failure=_failure(fault, probe, target, self._recipe()),
+                failure=self._failure(fault, probe, target),
             )
         if not self.executed and self.unsupported:
             return dataclasses.replace(result, status="skipped", reason=self.unsupported)
@@ -218,29 +218,32 @@ class LawRun:
             return dataclasses.replace(result, status="skipped", reason=reason)
         return result
 
+    def _failure(self, fault: Exception, probe: Probe, target: str | None) -> Failure:
+        recipe = self._recipe()
+        check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
+        told = fault if isinstance(fault, Violation) else Violation("")
+        original = fault.original if isinstance(fault, SubjectError) else fault
+        if isinstance(fault, SubjectError):
+            raised = type(original).__name__
+        if recipe:
+            script = recipe.script(str(fault))
+        else:
+            methods = {method for need in self.law.needs for method in need.split("|")}
+            script = probe.script.render(check, str(fault), loader(target, self.implementation, methods), fault)
+        return Failure(
+            message=str(fault),
+            case=probe.case,
+            script=script,
+            raised=raised,
+            judges=not recipe and (check is not None or bool(raised)),
+            traceback="".join(traceback.format_exception(original)),
+            where=told.where,
+            effect=told.effect,
+            fix=told.fix,
+        )
+
 
 def _is_memory(error: BaseException) -> bool:
     said = first_line(error)
     asked = "can't allocate memory" in said or "not enough memory" in said
     return isinstance(error, MemoryError) or asked or getattr(error, "errno", None) == errno.ENOMEM
-
-
-def _failure(fault: Exception, probe: Probe, target: str | None, recipe: Recipe | None) -> Failure:
-    """recipe: of the call that was watched, for a law of one."""
-    check, raised = (fault.check, fault.raised) if isinstance(fault, Violation) else (None, "")
-    told = fault if isinstance(fault, Violation) else Violation("")
-    original = fault.original if isinstance(fault, SubjectError) else fault
-    if isinstance(fault, SubjectError):
-        raised = type(original).__name__
-    script = recipe.script(str(fault)) if recipe else probe.script.render(check, str(fault), loader(target), fault)
-    return Failure(
-        message=str(fault),
-        case=probe.case,
-        script=script,
-        raised=raised,
-        judges=not recipe and (check is not None or bool(raised)),
-        traceback="".join(traceback.format_exception(original)),
-        where=told.where,
-        effect=told.effect,
-        fix=told.fix,
-    )

@@ -27,19 +27,47 @@ class Statement:
     view: bool = False
 
 
+@dataclass(frozen=True)
+class Loader:
+    """Lines that define `implementation`, and what they call that is not the user's own: the script carries it."""
+
+    text: str
+    carried: tuple[Callable[..., Any], ...] = ()
+
+
+# What the sources that a script carries need, by the name that they use.
+IMPORTS = {
+    "dataclasses": "import dataclasses",
+    "Callable": "from collections.abc import Callable",
+    "Iterator": "from collections.abc import Iterator",
+    "Mapping": "from collections.abc import Mapping",
+    "dataclass": "from dataclasses import dataclass",
+    "Any": "from typing import Any",
+    "Tensor": "from torch import Tensor",
+    "nn": "from torch import nn",
+    "TorchFunctionMode": "from torch.overrides import TorchFunctionMode",
+}
+
+
 def program(statements: list[Statement], functions: list[str], check: str | None, message: str, loader: str) -> str:
     """The whole script. check: true for a right implementation; loader: lines that define `implementation`."""
     ends = [] if check is None else [Statement(f"right = bool({check})")]
     lines = [statement.text for statement in joined([*statements, *ends])]
-    imports = ["from typing import Any"] * bool(functions) + ["", "import torch"]
-    imports += ["from torch import Tensor"] * bool(functions)
-    parts = ["import sys", *imports, "", loader, ""]
+    used = {name for source in functions for name in names_in(source)}
+    imports = [line for name, line in IMPORTS.items() if name in used]
+    of_torch = [line for line in imports if "torch" in line]
+    standard = sorted(["import sys", *(line for line in imports if "torch" not in line)], key=_from_last)
+    parts = [*standard, "", "import torch", *of_torch, "", loader, ""]
     parts += [f"\n{source}" for source in functions] + [""] * (2 if functions else 0)
     parts += lines[: len(lines) - len(ends)]
     if check is not None:
         parts += ["", lines[-1], f"print({message!r})"]
         parts += [f"print({NOT_REPRODUCED!r} if right else {REPRODUCED!r})", "sys.exit(0 if right else 1)"]
     return "\n".join(parts) + "\n"
+
+
+def _from_last(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
 
 
 def joined(statements: list[Statement]) -> list[Statement]:

@@ -11,7 +11,7 @@ from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.literals import literal
 from sdtps_ref.properties.kit.naming import Naming
 from sdtps_ref.properties.kit.recording import Operation
-from sdtps_ref.properties.kit.rendering import UNNAMED, Statement, names_in, program, sources_called, tidy
+from sdtps_ref.properties.kit.rendering import UNNAMED, Loader, Statement, names_in, program, sources_called, tidy
 
 LITERAL_LIMIT = 256  # entries a script spells out, where it knows another way to write them
 SHORT = 2  # operations that are plainer to read than a tensor that is spelt out
@@ -168,15 +168,17 @@ class Script(Naming):
         self._fresh(name)
         self.lines.append(Line(f"{self.last} = {function.__name__}({shown})", pure=self.last))
 
-    def render(self, check: Tensor | str | bool | None, message: str, loader: str, fault: BaseException) -> str:
-        """The whole program. check: true for a right implementation; loader: lines that define `implementation`."""
+    def render(self, check: Tensor | str | bool | None, message: str, loader: Loader, fault: BaseException) -> str:
+        """The whole program. check: true for a right implementation."""
         self._raised = fault.__traceback__
         if isinstance(check, Tensor):
             self.demand(check, "what a violation's check says")
             check = self.shown(check)
         wanted = check if check is None else str(check)
         statements, used = self._what_counts(wanted)
-        return program(statements, sources_called(self._needed, used), wanted, message, loader)
+        carried = {each.__name__: each for each in loader.carried} | self._needed
+        functions = sources_called(carried, used.union(names_in(loader.text)))
+        return program(statements, functions, wanted, message, loader.text)
 
     def _what_counts(self, check: str | None) -> tuple[list[Statement], set[str]]:
         """The lines that do something to the implementation or define what is asked of it; the names in them."""

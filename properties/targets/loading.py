@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.kit.roots import forget, package_of, put_first, put_on_path, stand_in
 from sdtps_ref.properties.targets.discovery import GROUP, offered
-from sdtps_ref.properties.targets.roots import forget, package_of, put_first, put_on_path, stand_in
 
 REFERENCE = "sdtps_ref.properties.reference:Reference"
 PUBLISHED = "sdtps_ref.properties.reference:published"  # with the mask of the papers, which does not train well

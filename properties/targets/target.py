@@ -1,6 +1,7 @@
 """A target names an implementation: an attribute of a file or module, a module of published classes, an entry point."""
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,9 @@ from typing import Any
 from torch import nn
 
 from sdtps_ref.properties.contract import METHODS, provided
-from sdtps_ref.properties.targets.adapters import Adapted, adapt
+from sdtps_ref.properties.kit.rendering import Loader
+from sdtps_ref.properties.kit.roots import import_lines
+from sdtps_ref.properties.targets.adapters import Adapted, adapt, written
 from sdtps_ref.properties.targets.adapters.signatures import Recognised, recognise_class
 from sdtps_ref.properties.targets.discovery import offered
 from sdtps_ref.properties.targets.from_call import FromCall, from_example, from_file
@@ -52,29 +55,22 @@ def resolve(target: str) -> Target:
     return Target(implementation, tuple(found))
 
 
-def loader(target: str | None) -> str:
-    """Lines of a script that define `implementation`, with no need of this project but where it adapts."""
+def loader(target: str | None, implementation: Any = None, methods: Collection[str] = METHODS) -> Loader:
+    """What a script defines `implementation` by, with no need of this project.
+
+    implementation: what was loaded. methods: those of the contract that the script may call.
+    """
+    if isinstance(implementation, Adapted):
+        return written(implementation, methods)
     if target is None:
-        return "# `implementation` was given as an object: bind it to yours here"
+        return Loader("# `implementation` was given as an object: bind it to yours here")
     entry = offered().get(target)
     place, attribute = (entry.module, entry.attr) if entry else _parted(target)
-    found = attribute_of(load_module(place, target), attribute, place) if attribute else None
-    if not attribute or _is_published(found):
-        path = f"{Path(place).resolve()}{':' if attribute else ''}{attribute}" if place.endswith(".py") else target
-        return f"from sdtps_ref.properties.targets.target import load\n\nimplementation = load({path!r})"
+    found = attribute_of(load_module(place, target), attribute, place)
     made = "()" if isinstance(found, type) or not provided(found) else ""
-    folder, name = ("", place)
-    if place.endswith(".py"):
-        folder, name = str(Path(place).parent), Path(place).stem
     first, _, rest = attribute.partition(".")
-    return "\n".join(
-        [
-            f"sys.path.insert(0, {folder!r})",
-            f"from {name} import {first}",
-            "",
-            f"implementation = {first}{'.' + rest if rest else ''}{made}",
-        ]
-    )
+    imported = import_lines(Path(place).resolve(), [first]) if place.endswith(".py") else f"from {place} import {first}"
+    return Loader(f"{imported}\n\nimplementation = {first}{'.' + rest if rest else ''}{made}")
 
 
 def describe(implementation: Any, target: str | None) -> dict[str, Any]:

@@ -9,28 +9,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sdtps_ref.properties.kit.roots import import_lines
 from sdtps_ref.properties.watching.settings import Settings
 
 SHOWS = '''
 module, arguments, named = example()
 if isinstance(module, torch.nn.Module):
     module.train()
-torch.manual_seed(0)
-output = module(*arguments, **named)
 
 
 def tensors(found):
-    """All tensors in what was returned."""
+    """All tensors in what was given or returned."""
     if isinstance(found, torch.Tensor):
         return [found]
     parts = found.values() if isinstance(found, dict) else found if isinstance(found, (list, tuple)) else []
     return [tensor for part in parts for tensor in tensors(part)]
 
 
-loss = sum((t * torch.randn_like(t)).sum() for t in tensors(output) if t.requires_grad)
-loss.backward()
-for name, parameter in module.named_parameters() if isinstance(module, torch.nn.Module) else []:
-    print(f"{name:50}", "no gradient" if parameter.grad is None else f"gradient {parameter.grad.norm():.3g}")
+def outputs():
+    """What one forward pass returns that carries a gradient."""
+    torch.manual_seed(0)
+    return [t for t in tensors(module(*arguments, **named)) if t.requires_grad]
+
+
+asked = dict(module.named_parameters()) if isinstance(module, torch.nn.Module) else {}
+trained = outputs()
+if not trained:  # through nothing of its own, but perhaps through what it is given
+    given = [t for t in tensors([arguments, named]) if t.is_floating_point() and t.is_leaf]
+    asked = {f"input {i}": t.requires_grad_() for i, t in enumerate(given, 1)}
+    trained = outputs()
+sum((t * torch.randn_like(t)).sum() for t in trained).backward() if trained else print("no output has a gradient")
+for name, tensor in asked.items():
+    print(f"{name:50}", "no gradient" if tensor.grad is None else f"gradient {tensor.grad.norm():.3g}")
 '''
 
 
@@ -60,7 +70,7 @@ class Recipe:
     def example(self) -> str:
         """Source text with a function `example` that hands over the module, its arguments and its keyword arguments."""
         if self.named is None:
-            return f"import sys\n\nimport torch\n\n{self._imported(' as given')}{GIVEN}"
+            return f"import sys\n\nimport torch\n\n{self._imported('given')}\n{GIVEN}"
         built = self.name if self.arguments is None else f"{self.name}({_listed(self.arguments)})"
         config = ["from types import SimpleNamespace", ""] if "SimpleNamespace" in built else []
         given = "".join(f"{written(value)}, " for value in self.positional).rstrip()
@@ -81,8 +91,7 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def _imported(self, renamed: str = "") -> str:
-        path = Path(self.file)
-        return f"sys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import {self.name}{renamed}\n"
+        return import_lines(Path(self.file), [self.name], renamed)
 
     def script(self, message: str) -> str:
         """A program that makes the call, a backward pass, and prints the gradient of every parameter."""

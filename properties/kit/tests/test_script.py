@@ -16,6 +16,7 @@ from sdtps_ref.properties.kit.expect import expect_close
 from sdtps_ref.properties.kit.naming import UnnamedTensor
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.rendering import Loader
 
 CASE = Case(batch=2, num_tokens=5, keep=2, dim=4, slots=2, dtype="float64", training=False)
 LOADER = "# `implementation` is bound already"
@@ -45,7 +46,7 @@ def script_of(check: Callable[[Probe], None], factor: float = 0.5) -> str:
     probe = Probe(Scaling(factor), CASE)
     with pytest.raises(Violation) as raised, probe.recording():
         check(probe)
-    return probe.script.render(raised.value.check, str(raised.value), LOADER, raised.value)
+    return probe.script.render(raised.value.check, str(raised.value), Loader(LOADER), raised.value)
 
 
 def slices(probe: Probe) -> None:

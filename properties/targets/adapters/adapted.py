@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import Law
 from sdtps_ref.properties.kit.outcomes import Unsupported
-from sdtps_ref.properties.targets.adapters.aggregation import Aggregator
-from sdtps_ref.properties.targets.adapters.multimodal import Container, Modalities, Pipeline
+from sdtps_ref.properties.targets.adapters.multimodal import Container
 from sdtps_ref.properties.targets.adapters.signatures import MODALITIES, Recognised, recognise, recognise_class
-from sdtps_ref.properties.targets.adapters.token_sparse import Selector, Sparse
+from sdtps_ref.properties.targets.adapters.token_sparse import Sparse
+from sdtps_ref.properties.targets.adapters.wrappers import Aggregator, Modalities, Pipeline, Selector
 
 COMPILED = "the adapter puts the law's score in the place of the module's own, which a compiler would not follow"
 BUILT_IN = "its temperature is built in, and this law needs another one"
@@ -35,9 +35,12 @@ class Adapted:
         self.tau: float | None = None
         self.source = getattr(module, "__file__", None)  # what a certificate takes its digest of
         self.replaces_score = False
+        self.sparse: Sparse | None = None
+        self.aggregation: Recognised | None = None
+        self.container: Container | None = None
         by_name = {recognised.signature.class_name: recognised for recognised in classes}
         self.name = ", ".join(recognised.found.__name__ for recognised in classes)
-        sparse = self._tried(by_name.get("TokenSparse"), self._take_sparse)
+        self.sparse = sparse = self._tried(by_name.get("TokenSparse"), self._take_sparse)
         self._tried(by_name.get("TokenAggregation"), self._take_aggregation)
         self._tried(by_name.get("MultiModalSDTPS"), lambda found: self._take_container(found, sparse))
         if not hasattr(self, "selector"):
@@ -97,7 +100,7 @@ class Adapted:
         )
 
         def selector(*, dim: int, num_tokens: int, keep: int, tau: float) -> Selector:
-            return Selector(sparse, sparse.make(dim, num_tokens, keep, tau))
+            return sparse.selector(sparse.make(dim, num_tokens, keep, tau))
 
         self.selector = selector
         return sparse
@@ -105,13 +108,14 @@ class Adapted:
     def _take_aggregation(self, recognised: Recognised) -> None:
         if not recognised.call_takes("keep_policy"):
             self.notes.append(f"{recognised.found.__name__}: takes no keep_policy, so D cannot be passed on to it")
-        Aggregator(recognised, 32, 3)(torch.zeros(2, 5, 32), torch.ones(2, 5))
-        self._tell(recognised, "aggregator")
 
         def aggregator(*, dim: int, slots: int) -> Aggregator:
-            return Aggregator(recognised, dim, slots)
+            module = recognised.make(dim=dim, keeped_patches=slots)
+            return Aggregator(module, recognised.call_takes("keep_policy"), bool(recognised.further()))
 
-        self.aggregator = aggregator
+        aggregator(dim=32, slots=3)(torch.zeros(2, 5, 32), torch.ones(2, 5))
+        self._tell(recognised, "aggregator")
+        self.aggregator, self.aggregation = aggregator, recognised
 
     def _take_container(self, recognised: Recognised, sparse: Sparse | None) -> None:
         container = Container(recognised, sparse)
@@ -127,13 +131,13 @@ class Adapted:
         def multimodal(*, modalities: tuple[str, ...], dim: int, **sizes: Any) -> Modalities:
             if set(modalities) != set(MODALITIES):
                 raise Unsupported(f"its modalities are {', '.join(MODALITIES)}")
-            return Modalities(container, container.make(dim, **sizes))
+            return container.modalities(container.make(dim, **sizes))
 
         def pipeline(*, slots: int, **sizes: Any) -> Pipeline:
-            return Pipeline(container, container.make(slots=slots, **sizes), slots)
+            return container.pipeline(container.make(slots=slots, **sizes), slots)
 
         methods = ["model"]
-        self.model = model
+        self.model, self.container = model, container
         if container.pools:
             self.multimodal = multimodal
             methods.append("modalities")

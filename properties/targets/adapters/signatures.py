@@ -88,13 +88,16 @@ class Recognised:
         """Whether an instance says something when it is made."""
         return bool(self._made(arguments)[1])
 
-    def _made(self, arguments: dict[str, Any]) -> tuple[nn.Module, str]:
+    def given(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What an instance is made with: those of `arguments` that it takes, and fillers of what else it needs."""
         required = _required(self.found.__init__)
         given = {name: value for name, value in self.signature.fillers.items() if name in required}
-        given |= {name: value for name, value in arguments.items() if self.takes(name)}
+        return given | {name: value for name, value in arguments.items() if self.takes(name)}
+
+    def _made(self, arguments: dict[str, Any]) -> tuple[nn.Module, str]:
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
-            return self.found(**given), said.getvalue()
+            return self.found(**self.given(arguments)), said.getvalue()
 
     def further(self) -> dict[str, Any]:
         """Arguments of a call that have no default and are none of the published ones."""

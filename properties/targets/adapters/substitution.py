@@ -1,4 +1,4 @@
-"""Where a module that builds its score inside has it, and how another one is put in its place.
+"""Where a module that builds its score inside has it, so that another one can be put in its place.
 
 A law judges D as a function of the score. Published modules take attentions instead and make the score of
 them. So the calls of torch that one forward pass makes are counted; among those that return a number a token
@@ -8,15 +8,15 @@ stands before it (normalisation, predictor, weights) is replaced, what stands af
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.signals.model import leaves
+from sdtps_ref.properties.targets.adapters.wrappers import is_a_row, substituted
 
 ORDERING = {"topk", "sort", "argsort", "msort", "kthvalue"}
 DIVISION = {"div", "true_divide", "divide", "__truediv__"}
@@ -24,8 +24,7 @@ NEGATION = {"neg", "negative", "__neg__"}
 TRIALS = 3  # scores to be told apart by
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """The call that returns the score: how many come before it, and what it is named."""
 
     position: int
@@ -57,39 +56,6 @@ class Record(TorchFunctionMode):
         return result
 
 
-class Substitute(TorchFunctionMode):
-    """Lets the call at `place` return `score` (B N) instead of its own result. Raises Unsupported if it cannot."""
-
-    def __init__(self, place: Place, score: Tensor):
-        super().__init__()
-        self.place, self.score, self.seen, self.placed = place, score, 0, False
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """One call."""
-        result = func(*args, **(kwargs or {}))
-        self.seen += 1
-        if self.seen - 1 != self.place.position:
-            return result
-        if getattr(func, "__name__", "") != self.place.name or not _is_a_row(result, tuple(self.score.shape)):
-            raise Unsupported("the module takes other steps here than where its score was found")
-        self.placed = True
-        score = self.score.clone().to(result.dtype).view(result.shape)  # a copy: what follows may write into it
-        in_place = bool(args) and result is args[0] and not self.place.name.startswith("__i")
-        if not in_place:
-            return score
-        return result.detach_().copy_(score)  # changed in place, and perhaps not bound to a name again
-
-
-def substituted(call: Callable[[], Any], place: Place, score: Tensor) -> Any:
-    """What `call` returns with `score` in the place of the module's own."""
-    mode = Substitute(place, score)
-    with mode:
-        result = call()
-    if not mode.placed:
-        raise Unsupported("the module takes other steps here than where its score was found")
-    return result
-
-
 def recorded(call: Callable[[], Any]) -> list[Call]:
     """The calls of torch within `call`."""
     mode = Record()
@@ -115,7 +81,7 @@ def find_score(decide: Callable[[int], Tensor], shape: tuple[int, int], tau: flo
             break
         if call.name in ORDERING:
             break
-        if call.value is not None and _is_a_row(call.result, shape) and torch.equal(call.value, same.value):
+        if call.value is not None and is_a_row(call.result, shape) and torch.equal(call.value, same.value):
             candidates.append(Place(position, call.name))
     deciding = [place for place in candidates if _decides(decide, place, shape)]
     while deciding:
@@ -132,7 +98,7 @@ def _decides(decide: Callable[[int], Tensor], place: Place, shape: tuple[int, in
     scores = [draw("normal", shape, seed).float().requires_grad_() for seed in range(TRIALS)]
 
     def decision(inputs: int, score: Tensor) -> Tensor:
-        return _seeded(0, lambda: substituted(lambda: decide(inputs), place, score))
+        return _seeded(0, lambda: substituted(lambda: decide(inputs), *place, score))
 
     try:
         first = decision(0, scores[0])
@@ -148,7 +114,7 @@ def _decides(decide: Callable[[int], Tensor], place: Place, shape: tuple[int, in
 def _is_soft_mask(decide: Callable[[int], Tensor], place: Place, shape: tuple[int, int]) -> bool:
     """Whether D's gradient is that of what the call returns, itself."""
     score = draw("normal", shape, 0).float().softmax(-1).requires_grad_()
-    decision = _seeded(0, lambda: substituted(lambda: decide(0), place, score))
+    decision = _seeded(0, lambda: substituted(lambda: decide(0), *place, score))
     if not decision.requires_grad:
         return False
     cotangent = draw("normal", shape, 1).to(decision)
@@ -160,14 +126,6 @@ def _seeded(seed: int, call: Callable[[], Any]) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return call()
-
-
-def _is_a_row(result: Any, shape: tuple[int, ...]) -> bool:
-    return (
-        isinstance(result, Tensor)
-        and result.is_floating_point()
-        and tuple(result.shape) in (shape, (*shape, 1), (shape[0], 1, *shape[1:]))
-    )
 
 
 def _is_number(value: Any, number: float) -> bool:

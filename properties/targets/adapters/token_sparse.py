@@ -1,13 +1,11 @@
-"""A published TokenSparse as a selector: f(tokens, score) -> Selection, though it takes attentions and a ratio."""
+"""What makes a selector of a published TokenSparse, though it takes attentions and a ratio."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdtps_ref.properties.contract import Selection
 from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.signals.model import tensors
@@ -23,7 +21,8 @@ from sdtps_ref.properties.targets.adapters.introspection import (
     untrained,
 )
 from sdtps_ref.properties.targets.adapters.signatures import Recognised
-from sdtps_ref.properties.targets.adapters.substitution import Place, find_score, recorded, substituted
+from sdtps_ref.properties.targets.adapters.substitution import Place, find_score, recorded
+from sdtps_ref.properties.targets.adapters.wrappers import Selector
 
 
 class Sparse:
@@ -31,12 +30,13 @@ class Sparse:
 
     roles: which of the returned tensors is what. place: where it makes its score, by mode (training or not);
     direct: that the first attention, the others zero, is the score. tau: its temperature, if that is built in.
+    ratios: the shares that were found, by N and K.
     """
 
     def __init__(self, recognised: Recognised):
         self.recognised = recognised
         self.attentions = recognised.signature.called_with[1:]
-        self._ratios: dict[tuple[int, int], float] = {}
+        self.ratios: dict[tuple[int, int], float] = {}
         self._inputs = [(draw("normal", (B, N, C), seed).float(), self._drawn(seed)) for seed in (100, 200)]
         for tokens, attentions in self._inputs:
             for part in (tokens, *attentions):
@@ -67,35 +67,25 @@ class Sparse:
         arguments = {"embed_dim": dim, "use_gumbel": True, "gumbel_tau": tau}
         if not 1 <= keep <= num_tokens:  # the module's own affair
             return self.recognised.make(**arguments, sparse_ratio=keep / num_tokens)
-        if (num_tokens, keep) not in self._ratios:
-            self._ratios[num_tokens, keep] = self._ratio(num_tokens, keep)
-        return self.recognised.make(**arguments, sparse_ratio=self._ratios[num_tokens, keep])
+        if (num_tokens, keep) not in self.ratios:
+            self.ratios[num_tokens, keep] = self._ratio(num_tokens, keep)
+        return self.recognised.make(**arguments, sparse_ratio=self.ratios[num_tokens, keep])
 
     def call(self, module: nn.Module, tokens: Tensor, attentions: list[Tensor]) -> Any:
         """The module as it is called by its users."""
         return module(tokens, *attentions, **self.recognised.further())
 
-    def read(self, returned: Any) -> dict[str, Tensor]:
-        """The returned tensors by the contract's names."""
-        plain = isinstance(returned, (tuple, list)) and all(isinstance(part, Tensor) for part in returned)
-        listed = returned if plain else [part for _, part in tensors(returned, "")]  # a compiler follows the first
-        if not self.roles or max(self.roles.values()) >= len(listed):
-            raise Unsupported(f"{len(listed)} tensors are returned here, elsewhere more")
-        parts = {role: listed[position] for role, position in self.roles.items()}
-        if not parts.get("decision", tokens_of(parts)).is_floating_point():
-            parts["decision"] = parts["decision"].to(tokens_of(parts).dtype)
-        return parts
+    def selector(self, module: nn.Module) -> Selector:
+        """The instance as the contract's selector."""
+        return Selector(module, len(self.attentions), self.roles, self.places(), self.recognised.further())
 
-    def select(self, module: nn.Module, tokens: Tensor, score: Tensor) -> Selection:
-        """One call with this score."""
-        if self.direct:
-            nothing = torch.zeros_like(score.detach())
-            return Selection(**self.read(self.call(module, tokens, [score] + [nothing] * (len(self.attentions) - 1))))
-        place = self.place[module.training]
-        assert place is not None
-        ramp = torch.linspace(0, 1, score.shape[1], device=score.device).to(score.dtype).expand(score.shape)
-        attentions = [ramp.clone() for _ in self.attentions]
-        return Selection(**self.read(substituted(lambda: self.call(module, tokens, attentions), place, score)))
+    def made_at(self) -> dict[bool, tuple[int, str]]:
+        """Where it makes its score, by mode."""
+        return {training: (place.position, place.name) for training, place in self.place.items() if place}
+
+    def places(self) -> dict[bool, tuple[int, str]] | None:
+        """The same; None where its first attention is the score."""
+        return None if self.direct else self.made_at()
 
     def _ratio(self, num_tokens: int, keep: int) -> float:
         """The share at which `keep` tokens are kept, however the module rounds."""
@@ -120,8 +110,10 @@ class Sparse:
     def _drawn(self, seed: int, num_tokens: int = N, batch: int = B) -> list[Tensor]:
         return [draw("normal", (batch, num_tokens), seed + i).float().softmax(-1) for i in range(len(self.attentions))]
 
-    def _decide(self, inputs: int) -> Tensor:
-        return self.read(self.call(self.module, *self._inputs[inputs]))["decision"]
+    def _decide(self, inputs: int, module: nn.Module | None = None) -> Tensor:
+        returned = self.call(module or self.module, *self._inputs[inputs])
+        decision = [part for _, part in tensors(returned, "")][self.roles["decision"]]
+        return decision if decision.is_floating_point() else decision.to(self._inputs[inputs][0].dtype)
 
     def _find_place(self, training: bool) -> Place | None:
         if "decision" not in self.roles:
@@ -164,7 +156,7 @@ class Sparse:
     def _untrained_by_default(self, plain: nn.Module) -> list[str]:
         """What is lost where noise is off by default, and the straight-through path with it."""
         try:
-            decision = self.read(self.call(plain.train(), *self._inputs[0]))["decision"]
+            decision = self._decide(0, plain.train())
         except Exception:
             decision = None
         if decision is not None and decision.requires_grad:
@@ -172,23 +164,5 @@ class Sparse:
         return ["built without use_gumbel=True its score_mask has no gradient: the score is then never trained"]
 
     def _built_in_tau(self) -> float:
-        module = self.module.double().eval()
-        return built_in_tau(lambda tokens, score: self.select(module, tokens, score).decision)
-
-
-class Selector(nn.Module):
-    """One TokenSparse as the contract's selector."""
-
-    def __init__(self, sparse: Sparse, module: nn.Module):
-        super().__init__()
-        self.module = module
-        self._select: Callable[..., Selection] = sparse.select
-
-    def forward(self, tokens: Tensor, score: Tensor) -> Selection:
-        """tokens: B N C; score: B N."""
-        return self._select(self.module, tokens, score)
-
-
-def tokens_of(parts: dict[str, Tensor]) -> Tensor:
-    """The selected tokens, or any other of the parts."""
-    return parts.get("selected_tokens", next(iter(parts.values())))
+        selector = self.selector(self.module.double().eval())
+        return built_in_tau(lambda tokens, score: selector(tokens, score).decision)

@@ -3,6 +3,8 @@
 import importlib.util
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -193,6 +195,25 @@ def test_wrong_ones_are_refused(stranger: Load, name: str, right: str, wrong: st
     assert law in refused_by(stranger(name, (right, wrong)), law)
 
 
+@pytest.mark.parametrize(("name", "right", "wrong", "law"), WRONG)
+@pytest.mark.slow
+def test_a_script_needs_torch_and_the_file_alone(
+    stranger: Load, name: str, right: str, wrong: str, law: str, tmp_path: Path
+) -> None:
+    """Where this project cannot be imported it shows the fault, and nothing once the file is mended."""
+    module = stranger(name, (right, wrong))
+    (failed,) = (result.failure for result in certificate(module, law).laws if result.failure)
+    (tmp_path / "script.py").write_text(failed.script)
+    (tmp_path / "sdtps_ref.py").write_text("raise ImportError('not installed here')\n")
+
+    shown = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    Path(module.__file__).write_text(source(name))
+    mended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert (shown.returncode, shown.stdout.split()[-1:]) == (1, ["reproduced"]), shown.stderr
+    assert (mended.returncode, mended.stdout.split()[-2:]) == (0, ["not", "reproduced"]), mended.stderr
+
+
 def test_noisy_top_k_is_refused(stranger: Load) -> None:
     """Though the score is replaced, noise that chooses in the forward pass is seen."""
     keep = "        keep_indices = torch.topk(score, keep, dim=1).indices\n"
@@ -323,4 +344,5 @@ def test_a_class_by_its_attribute(tmp_path: Path) -> None:
 
     assert provided(found.implementation) == ("aggregator",)
     assert "no selector found" in found.notes
-    assert str(path) in loader(f"{path}:TokenAggregation")
+    text = loader(f"{path}:TokenAggregation", found.implementation).text
+    assert str(path.parent) in text and "from by_attribute import TokenAggregation" in text

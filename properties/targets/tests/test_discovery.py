@@ -50,7 +50,7 @@ def test_an_installed_implementation_is_found_by_its_name(installed: Path) -> No
     assert found.found == ("theirs is offered by the installed their-package as their_package.sdtps_adapter:Mine",)
     assert describe(found.implementation, "theirs")["target"] == "theirs"
     assert str(source_of(found.implementation)).endswith("sdtps_adapter.py")
-    assert "from their_package.sdtps_adapter import Mine" in loader("theirs")
+    assert "from their_package.sdtps_adapter import Mine" in loader("theirs").text
 
 
 def test_an_installed_module_of_published_classes(installed: Path) -> None:
@@ -59,7 +59,7 @@ def test_an_installed_module_of_published_classes(installed: Path) -> None:
 
     assert "TokenAggregation recognised" in found.found[1]
     assert "no selector found" in found.notes
-    assert "load('their-model')" in loader("their-model")
+    assert "import TokenAggregation" in loader("their-model", found.implementation).text
 
 
 def test_an_unknown_name_lists_what_is_installed(installed: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.kit.roots import package_of, put_root_on_path
 from sdtps_ref.properties.targets.loading import TargetError, load_module
-from sdtps_ref.properties.targets.roots import package_of, put_root_on_path
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +16,21 @@ HIGHEST = 8  # folders above a file in which its imports are looked for
 
 def put_on_path(path: Path) -> None:
     """Put the file's folder, and the root that holds what it imports, at the head of the path."""
-    for folder in dict.fromkeys([str(path.parent), str(_root(path))]):
+    for folder in _folders(path):
         if folder not in sys.path:
             sys.path.insert(0, folder)
+
+
+def import_lines(path: Path, names: Iterable[str], renamed: str = "") -> str:
+    """Python that imports the names from the file as its owner has it; renamed: what the only one is called here."""
+    package = package_of(path)
+    folders = dict.fromkeys([*_folders(path), str(path.parents[len(package)])])
+    paths = [f"sys.path.insert(0, {folder!r})" for folder in folders]
+    module = ".".join((*package, path.stem))
+    if all(part.isidentifier() for part in module.split(".")):
+        return "\n".join([*paths, f"from {module} import {', '.join(names)}{f' as {renamed}' if renamed else ''}"])
+    named = [f"{renamed or name} = importlib.import_module({module!r}).{name}" for name in names]
+    return "\n".join(["import importlib", "", *paths, *named])
 
 
 def put_first(folder: Path) -> None:
@@ -34,6 +46,11 @@ def put_root_on_path(root: str) -> None:
     if not Path(root).is_dir():
         raise InvalidInput.given(f"--root {root}", "a folder, the one from which the file's imports start")
     sys.path.insert(0, str(Path(root).resolve()))
+
+
+def _folders(path: Path) -> list[str]:
+    """Where the file's imports are looked for, the last one first."""
+    return list(dict.fromkeys([str(path.parent), str(_root(path))]))
 
 
 def _root(path: Path) -> Path:

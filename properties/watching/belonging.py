@@ -17,6 +17,7 @@ from sdtps_ref.properties.watching.sites import Site
 
 TRIED = 8  # kept tokens
 CLEARLY = 3.0  # times as much as any other token's part
+MANY = 4  # numbers by which what they have in common is told
 SOURCES = 6  # tensors of tokens, the latest first, in which to look for both
 
 
@@ -53,9 +54,9 @@ def parted(reading: Reading, site: Site) -> Parted | None:
         again = meeting.same(number, tokens)
         if again is None:
             continue
-        made_of = [None if score is None else _clearest(score, tokens) for score in scores]
+        made_of = _clear([None if score is None else _parts(score, tokens) for score in scores])
         for way in meeting.ways:
-            pairs = [(one, way(tuple(p), again)) for one, p in zip(made_of, tried, strict=True)]
+            pairs = list(zip(made_of, _clear([way(tuple(p), again) for p in tried]), strict=True))
             clear = [(one, other) for one, other in pairs if one is not None and other is not None]
             if len(clear) >= max(2, len(tried) // 2):
                 differing = [pair for pair in clear if pair[0] != pair[1]]
@@ -101,8 +102,8 @@ class _Meeting:
         first = None if result is None else (result * draw("normal", tuple(result.shape), 31).to(result)).sum()
         slopes = [_again(outcome, given) for outcome in (loss, first) if outcome is not None]
         slopes = [slope for slope in slopes if slope is not None and slope.requires_grad]
-        self.ways: list[Callable[[tuple[int, ...], Tensor], int | None]] = [
-            lambda p, tokens, slope=slope: _clearest(slope[p], tokens)  # type: ignore[misc]
+        self.ways: list[Callable[[tuple[int, ...], Tensor], Tensor | None]] = [
+            lambda p, tokens, slope=slope: _parts(slope[p], tokens)  # type: ignore[misc]
             for slope in slopes
         ]
         self._other = self._spread = None
@@ -119,12 +120,12 @@ class _Meeting:
         """These tokens in the pass with D handed in."""
         return next((t for t in self._calls[number].tensors if t.shape == tokens.shape and t.requires_grad), None)
 
-    def _added_to(self, position: tuple[int, ...], tokens: Tensor) -> int | None:
+    def _added_to(self, position: tuple[int, ...], tokens: Tensor) -> Tensor | None:
         """The token of what D[position] is brought together with, as where it is added to a logit."""
         if self._other is None or self._spread is None or not self._spread.requires_grad:
             return None
         reached = torch.autograd.grad(self._spread[position], self._probe, retain_graph=True, allow_unused=True)[0]
-        return None if reached is None else _clearest((self._other * (reached != 0)).sum(), tokens)
+        return None if reached is None else _parts((self._other * (reached != 0)).sum(), tokens)
 
 
 def _again(result: Tensor, source: Tensor, cotangent: Tensor | None = None) -> Tensor | None:
@@ -167,14 +168,27 @@ def _driver(entry: Tensor, score: Tensor) -> Tensor | None:
     return score[0].flatten()[found[0].argmax()]
 
 
-def _clearest(number: Tensor, tokens: Tensor) -> int | None:
-    """The token of the first sample that a number depends on; None where there is not one clearly before all others."""
+def _parts(number: Tensor, tokens: Tensor) -> Tensor | None:
+    """How much a number depends on each token of the first sample."""
     try:
         found = torch.autograd.grad(number, tokens, retain_graph=True, allow_unused=True)[0]
     except (RuntimeError, NotImplementedError):  # an operation whose gradient has no gradient
         return None
-    if found is None:
-        return None
-    sizes = found[0].detach().double().norm(dim=-1)
-    first, second = sizes.topk(2).values.tolist()
-    return int(sizes.argmax()) if first > CLEARLY * second else None
+    return None if found is None else found[0].detach().double().norm(dim=-1)
+
+
+def _clear(parts: list[Tensor | None]) -> list[int | None]:
+    """The token that each number depends on; None where there is not one clearly before all others.
+
+    A token that most of them depend on, as on a class token, is nobody's own, and is left out.
+    """
+    known = [part for part in parts if part is not None]
+    if not known:
+        return [None] * len(parts)
+    large = torch.stack([part > part.amax() / CLEARLY for part in known]).double().mean(0) > 0.5
+    found: list[int | None] = []
+    for part in parts:
+        own = None if part is None else part.masked_fill(large, 0) if len(known) >= MANY else part
+        first, second = (0.0, 0.0) if own is None else own.topk(2).values.tolist()
+        found.append(int(own.argmax()) if own is not None and first > CLEARLY * second else None)
+    return found

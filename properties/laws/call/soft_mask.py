@@ -51,6 +51,8 @@ def soft_mask_sums_to_one(probe: Probe) -> None:
         _expect_the_ranked_axis(reading, site, soft)
         if (sums - sums.mean()).abs().max() > CONSTANT * sums.mean().abs() or soft.shape[-1] < 3:
             continue
+        if _is_in_groups(site, soft):
+            continue  # each of them sums to one, as the graphs of a packed batch
         if abs(float(sums.mean()) - 1) < CONSTANT and not _is_estimate(reading, site, soft):
             _expect_no_slope(reading, site, soft)
         kept = site.decision.detach().sum(-1)  # type: ignore[union-attr]
@@ -97,6 +99,16 @@ def _expect_no_softmax_by_entry(passes: Passes, site: Site) -> None:
             effect="all scores are pushed the same way: the direction is wrong for every token",
             fix="return p * (g - (p * g).sum(-1, keepdim=True)) / tau",
         )
+
+
+def _is_in_groups(site: Site, soft: Tensor) -> bool:
+    """Whether a row is several softmaxes: an entry does not depend on all of its row's scores."""
+    if soft.dim() > 2 or not site.score.requires_grad or site.score.shape != soft.shape:
+        return False
+    rows = soft.unsqueeze(0) if soft.dim() == 1 else soft
+    slope = torch.autograd.grad(rows[0, 0], site.score, retain_graph=True, allow_unused=True)[0]
+    own = None if slope is None else slope if soft.dim() == 1 else slope[0]
+    return own is not None and bool(own.any()) and bool((own == 0).any())
 
 
 def _is_estimate(reading: Reading, site: Site, soft: Tensor) -> bool:

@@ -185,7 +185,8 @@ class SoftMask:
     """D's backward. kind: softmax over the tokens, elementwise, none, or other; rate: 1 / tau of a softmax.
 
     probabilities: of each of the first samples, where it is a softmax. own_sign: share of tokens whose own score
-    raises their own D. leak: how much of the gradient of one sample's D goes to other samples.
+    raises their own D. leak: how much of the gradient of one sample's D goes to other samples. at_hard: whether it is
+    the Jacobian of a softmax that has D itself as its result, and not the soft mask.
     """
 
     kind: str
@@ -193,6 +194,7 @@ class SoftMask:
     probabilities: tuple[Tensor, ...] = ()
     own_sign: float = 1.0
     leak: float = 0.0
+    at_hard: bool = False
 
 
 def soft_mask(site: Site) -> SoftMask:
@@ -231,7 +233,15 @@ def soft_mask(site: Site) -> SoftMask:
     if all(unexplained < max(1e-3, 8 * torch.finfo(decision.dtype).eps) for _, _, unexplained in found):
         rate = sorted(float(rate) for _, rate, _ in found)[len(found) // 2]
         return SoftMask("softmax", rate, tuple(probabilities for probabilities, _, _ in found), sign, leak)
-    return SoftMask("other", own_sign=sign, leak=leak)
+    at_hard = entries <= ROWS and decision.dim() == 2 and _is_at_hard(jacobian, decision.detach().double())
+    return SoftMask("other", own_sign=sign, leak=leak, at_hard=at_hard)
+
+
+def _is_at_hard(jacobian: Tensor, hard: Tensor) -> bool:
+    """Whether B N N is a multiple of diag(h) - h h', h being D (B N)."""
+    owed = torch.diag_embed(hard) - hard.unsqueeze(2) * hard.unsqueeze(1)
+    scale = float((jacobian * owed).sum() / owed.square().sum().clamp_min(1e-30))
+    return bool(owed.any()) and float((jacobian - scale * owed).norm()) < 1e-3 * float(jacobian.norm())
 
 
 def _leak(site: Site, decision: Tensor) -> float:

@@ -39,8 +39,10 @@ class Subject:
         """The same with a module of its own, in the same state; None where it cannot be copied."""
         if self.module is None or self.callable is not self.module:
             return None
-        try:
-            module = copy.deepcopy(self.module)
+        held = [value for part in self.module.modules() for value in (*vars(part).values(), *part._buffers.values())]
+        graphs = [value for value in held if isinstance(value, Tensor) and value.grad_fn is not None]
+        try:  # what holds on to the graph of an earlier pass cannot be copied with it
+            module = copy.deepcopy(self.module, {id(value): value.detach().clone() for value in graphs})
         except Exception:
             return None
         return replace(self, callable=module, module=module)
@@ -67,11 +69,20 @@ class Subject:
         return tree_map(prepared, args), tree_map(prepared, kwargs)
 
     def run(
-        self, seed: int = 0, *, training: bool = True, same: bool = False, changed: bool = False
+        self,
+        seed: int = 0,
+        *,
+        training: bool = True,
+        same: bool = False,
+        changed: bool = False,
+        going_on: bool = False,
     ) -> Callable[[], Any]:
-        """One forward pass, ready to be made any number of times from the same state."""
+        """One forward pass, ready to be made any number of times from the same state.
+
+        going_on: from whatever state the module is in, as in training.
+        """
         args, kwargs = self.inputs(seed, same, changed)
-        state = self.state()
+        state = {} if going_on else self.state()
 
         def call() -> Any:
             if self.module is not None:
@@ -90,7 +101,8 @@ class Subject:
 
     def state(self) -> dict[str, Tensor]:
         """What the module's buffers hold."""
-        return {} if self.module is None else {name: value.clone() for name, value in self.module.named_buffers()}
+        buffers = () if self.module is None else self.module.named_buffers()
+        return {name: value.detach().clone() for name, value in buffers}
 
     def put_back(self, state: dict[str, Tensor]) -> None:
         """Let the buffers hold that again; as new tensors, since graphs of earlier passes may hold the old ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.law import law
@@ -92,3 +93,38 @@ def _goes_into_softmax(reading: Reading, call: Call) -> Call | None:
         if each.name in SAME_NUMBERS or (each.name in SCALES and len(each.read) == 1):
             alone.add(number)
     return None
+
+
+@law(needs="call", domain=CALL)
+def kept_tokens_are_attended(probe: Probe) -> None:
+    """A boolean mask that attention is given lets it read the kept tokens, and hides the dropped ones.
+
+    Why: `nn.MultiheadAttention` hides what its mask marks as True, `scaled_dot_product_attention` reads it. Turned
+    round, what was dropped is read, or nothing at all, and the shape is right.
+    Breaks when: the mask of the kept tokens is handed over as `key_padding_mask`.
+    Remedy: `key_padding_mask=~kept`; `scaled_dot_product_attention(..., attn_mask=kept)`.
+    """
+    reading, sites = decided(probe)
+    for call in reading.watched.calls:
+        for name, hides in (("key_padding_mask", True), ("attn_mask", call.name != "scaled_dot_product_attention")):
+            mask = call.kwargs.get(name)
+            if call.name not in MASKED or not isinstance(mask, Tensor):
+                continue
+            # Torch itself makes a floating mask of a boolean one, with minus infinity where nothing is read.
+            hidden = torch.isneginf(mask.detach()) if mask.is_floating_point() else mask if hides else ~mask
+            for site in sites:
+                kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
+                if kept.dim() == 2 and kept.numel() == site.ranked.numel() and _is_of(hidden, kept):
+                    raise Violation(
+                        f"{name} hides the kept tokens from the attention, and lets it read the dropped ones",
+                        where=call.place_beside(site.decision_call),  # type: ignore[arg-type]
+                        effect="what was selected is not read",
+                        fix=f"{name}=~kept" if hides else f"{name}=kept",
+                    )
+
+
+def _is_of(mask: Tensor, tokens: Tensor) -> bool:
+    """Whether a mask (B ... N) says the same of every query as `tokens` (B N), where these are neither all nor none."""
+    if mask.shape[-1] != tokens.shape[-1] or mask.shape[0] != tokens.shape[0] or tokens.all() or not tokens.any():
+        return False
+    return torch.equal(mask, tokens.view(len(tokens), *[1] * (mask.dim() - 2), -1).expand_as(mask))

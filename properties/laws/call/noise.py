@@ -24,6 +24,7 @@ FROZEN_NOISE = "the noise is the same in every call"
 ENOUGH, MOST_CALLS = 400, 24  # numbers that a distribution is told from, and calls that are made for them
 # Gumbel numbers have a skewness of 1.14, which 400 of them show to within 0.35 or so, and a variance of 1.64.
 MIRRORED = -0.6
+NOT_UNIFORM = ("randn", "randn_like", "normal", "normal_", "exponential_")
 NoiseOf = Callable[[Passes, Reading, Site], "np.ndarray | None"]
 
 
@@ -92,7 +93,7 @@ def noise_is_gumbel(probe: Probe) -> None:
 
     Why: argmax(score + Gumbel) is a sample of softmax(score), which is what the soft mask stands for. Mirrored noise
     throws single tokens out, where Gumbel noise lifts single tokens up; plain uniform noise hardly explores.
-    Breaks when: a minus is missing in `-log(-log(u))`, or `u` itself is added.
+    Breaks when: a minus is missing in `-log(-log(u))`, `u` itself is added, or `randn` stands for `rand` in it.
     Remedy: `-torch.log(-torch.log(torch.rand_like(score).clamp(tiny, 1 - eps)))`.
     """
     passes = passes_of(probe)
@@ -100,6 +101,7 @@ def noise_is_gumbel(probe: Probe) -> None:
     if not sites:
         raise Unsupported("no decision that carries a gradient was seen")
     for place in range(len(sites)):
+        _expect_the_right_draw(passes.reading(), sites[place])
         drawn, line = _drawn(passes, place, _behind_the_soft_mask)
         if len(drawn) < ENOUGH and passes.mask(sites[place]).kind == "softmax":
             drawn, line = _drawn(passes, place, _before_the_ranking)
@@ -115,6 +117,21 @@ def noise_is_gumbel(probe: Probe) -> None:
         # Within a row the mean is taken off, which leaves uniform noise a little wider than its unit range.
         if spread < 1.5 and abs(float((centred**2).mean()) - 1 / 12) < 0.02 and abs(skewness) < 0.3:
             _refuse_distribution("the noise is uniform between 0 and 1: it is not turned into Gumbel noise", line)
+
+
+def _expect_the_right_draw(reading: Reading, site: Site) -> None:
+    """Of noise that is a logarithm of a logarithm: what it is made of is uniform."""
+    assert site.decision_call is not None
+    calls, graph = reading.watched.calls, reading.graph
+    behind = graph.ancestors(site.decision_call.number)
+    logs = [n for n in behind if calls[n].name in ("log", "log_", "log1p")]
+    for draw in (n for n in behind if calls[n].name in NOT_UNIFORM):
+        outer = next((n for n in logs if any(graph.depends(n, m) and graph.depends(m, draw) for m in logs if m < n)), 0)
+        if outer and not any(t.requires_grad for t in calls[outer].tensors):
+            _refuse_distribution(
+                f"-log(-log(u)) is Gumbel noise for a uniform u, and u is drawn by {calls[draw].name} here",
+                calls[draw].place,
+            )
 
 
 def _drawn(passes: Passes, place: int, noise_of: NoiseOf) -> tuple[np.ndarray, SourceLine | None]:

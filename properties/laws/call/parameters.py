@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine, line_that_sets
-from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.passes import Passes
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
+
+ALIKE = 1e-4  # of the largest slope, what rounding leaves between equal ones
 
 
 @law(needs="call", domain=CALL)
@@ -49,6 +54,86 @@ def parameters_are_registered(probe: Probe) -> None:
         effect="no optimizer trains them, no checkpoint holds them, and .to(device) leaves them behind",
         fix="keep layers in nn.ModuleList or nn.ModuleDict, and parameters in nn.ParameterList",
     )
+
+
+@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
+def deciding_parameters_are_trained(probe: Probe) -> None:
+    """A parameter that changes what is kept gets a gradient.
+
+    Why: an optimizer leaves it where it started, and nobody notices: the scores around it learn, the loss falls, and
+    a learned threshold is the constant that it was built with.
+    Breaks when: a threshold is compared with, which has no gradient, and is left out of the soft mask.
+    Remedy: the same difference in both: `hard = (score > t)`, `soft = torch.sigmoid((score - t) / tau)`.
+    """
+    passes = passes_of(probe)
+    module = passes.subject.module
+    if module is None:
+        raise Unsupported("a function has no parameters")
+    reading, sites = decided(probe)
+    if reading.loss() is None:
+        raise Unsupported("nothing that is returned has a gradient")
+    first_use = {id(t): call for call in reversed(reading.watched.calls) for t in call.outside}
+    choices = [call.number for site in sites for call in (site.choice, *site.further)]
+    for name, parameter in module.named_parameters():
+        used = first_use.get(id(parameter))
+        if not parameter.requires_grad or used is None or reading.gradient(parameter) is not None:
+            continue
+        if any(reading.graph.depends(n, used.number) for n in choices) and _moves(passes, reading, parameter):
+            raise Violation(
+                f"{name} has a part in what is kept, and no gradient reaches it",
+                where=used.place,
+                effect="it stays what it was when the module was built",
+                fix="let the soft mask have it too: torch.sigmoid((score - threshold) / tau)",
+            )
+
+
+def _moves(passes: Passes, reading: Reading, parameter: nn.Parameter) -> bool:
+    """Whether the output of the same pass is another one where the parameter has other values."""
+    before = parameter.detach().clone()
+    try:
+        with torch.no_grad():
+            parameter.add_(1 + before.abs())
+        after = passes.subject.reading().watched.outputs
+    except Exception:
+        return False
+    finally:
+        with torch.no_grad():
+            parameter.copy_(before)
+    return any(
+        one.shape != other.shape or not torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
+        for one, other in zip(reading.watched.outputs, after, strict=False)
+    )
+
+
+@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
+def rows_of_parameters_differ(probe: Probe) -> None:
+    """Slots, queries and heads that start alike get gradients that differ.
+
+    Why: rows of one parameter that are equal and get the same gradient stay equal in every step of training: M slots
+    then do the work of one, whatever the loss.
+    Breaks when: queries or slots are initialised to zeros, or to one row for all, and everything after is shared.
+    Remedy: `nn.init.normal_(queries, std=0.02)`.
+    """
+    passes = passes_of(probe)
+    module = passes.subject.module
+    if module is None:
+        raise Unsupported("a function has no parameters")
+    reading, _ = decided(probe)
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            slope = reading.gradient(parameter)
+            if slope is None or parameter.dim() < 2 or parameter.numel() == 0:
+                continue
+            values, slopes = (t.detach().reshape(-1, t.shape[-1]) for t in (parameter, slope))
+            if len(values) < 2 or not torch.equal(values, values[:1].expand_as(values)) or not slopes.any():
+                continue
+            if bool(((slopes - slopes[:1]).abs() <= ALIKE * slopes.abs().amax()).all()):
+                raise Violation(
+                    f"the {len(values)} rows of {name} are equal and get the same gradient: they stay equal for ever",
+                    where=line_that_sets(type(part), name),
+                    effect=f"{len(values)} of them do the work of one",
+                    fix=f"nn.init.normal_(self.{name}, std=0.02)",
+                )
 
 
 def _holder(module: nn.Module, tensor: Tensor) -> tuple[str, SourceLine | None] | None:

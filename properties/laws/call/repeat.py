@@ -7,11 +7,14 @@ import torch
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.passes import alone, first_difference
 from sdtps_ref.properties.watching.record import Watched, watch
 from sdtps_ref.properties.watching.sites import find_sites
 from sdtps_ref.properties.watching.subject import Subject
+
+STEPS = 3  # of training, one after another
 
 
 @law(needs="call", domain=CALL)
@@ -60,6 +63,51 @@ def repeats(probe: Probe) -> None:
             effect="results depend on what was computed before, and cannot be reproduced",
             fix="compute it anew in every call",
         )
+
+
+@law(needs="call", depends="call.repeats", domain=CALL)
+def steps_follow_each_other(probe: Probe) -> None:
+    """After a training step, another one: what a step leaves behind does not hold on to the step's graph.
+
+    Why: a buffer that is updated with a tensor which has a gradient takes the graph along. The second `backward` goes
+    through the first step again, whose tensors are freed, and raises; with `retain_graph=True` memory grows until it
+    is gone.
+    Breaks when: a running mean, a memory bank or the last decision is kept without `detach()` and is read later.
+    Remedy: `self.mean.mul_(m).add_((1 - m) * score.mean().detach())`.
+    """
+    subject = passes_of(probe).subject.copy()
+    if subject is None:
+        raise Unsupported("the module cannot be copied")
+    kept: SourceLine | None = None
+    for step in range(STEPS):
+        seen = watch(subject.run(step, going_on=True), step)
+        outputs = [t for t in seen.outputs if t.requires_grad and t.numel()]
+        if not outputs:
+            raise Unsupported("nothing that is returned has a gradient")
+        try:
+            sum((t * torch.randn_like(t)).sum() for t in outputs).backward()  # type: ignore[union-attr]
+        except RuntimeError as error:
+            if step and "second time" in str(error):
+                raise Violation(
+                    "the second training step fails: something kept from the first one holds on to its graph",
+                    where=kept,
+                    effect="training stops at the second backward pass, or memory grows with every step",
+                    fix="detach what is kept for later calls: self.mean = mean.detach()",
+                ) from None
+            raise Unsupported("its backward pass raises") from error
+        kept = kept or _line_that_keeps(subject, seen)
+
+
+def _line_that_keeps(subject: Subject, seen: Watched) -> SourceLine | None:
+    """The line that made a tensor which the module now holds with the graph it comes from."""
+    assert subject.module is not None
+    for part in subject.module.modules():
+        for value in (*vars(part).values(), *part._buffers.values()):
+            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+                number = seen.watch.number_of(value)
+                if number is not None and (place := seen.calls[number].place) is not None:
+                    return place
+    return None
 
 
 def _after_others(subject: Subject) -> tuple[Watched, Watched] | None:

@@ -32,8 +32,8 @@ def soft_mask_sums_to_one(probe: Probe) -> None:
     Why: raising one token's score must lower the others'. Where the gradient of the sum is left over, all scores are
     pushed the same way, and the direction is wrong for every token. Where the result of the softmax is divided by a
     temperature, the mask gets no harder, and its gradient is a multiple of what it should be.
-    Breaks when: a backward pass of one's own leaves out `- p * (p * g).sum()`, the sum of the exponentials is detached,
-    or the temperature divides the softmax and not the score.
+    Breaks when: a backward pass of one's own leaves out `- p * (p * g).sum()`, or is taken at the hard mask; the sum of
+    the exponentials is detached; the temperature divides the softmax and not the score.
     Remedy: `torch.softmax((score + noise) / tau, dim=-1)`, differentiated by autograd.
     """
     passes = passes_of(probe)
@@ -44,6 +44,7 @@ def soft_mask_sums_to_one(probe: Probe) -> None:
             continue
         if soft is None:
             _expect_no_softmax_by_entry(passes, site)
+            _expect_the_soft_result(passes, site)
             continue
         sums = soft.detach().sum(-1)
         if is_hard(soft) or bool((soft.detach().amax(-1) > ALMOST * sums).all()):
@@ -98,6 +99,17 @@ def _expect_no_softmax_by_entry(passes: Passes, site: Site) -> None:
             where=_where_written(site) or site.place,
             effect="all scores are pushed the same way: the direction is wrong for every token",
             fix="return p * (g - (p * g).sum(-1, keepdim=True)) / tau",
+        )
+
+
+def _expect_the_soft_result(passes: Passes, site: Site) -> None:
+    """Of a D with a backward pass of its own: it is that of a softmax at the soft mask, and not at D itself."""
+    if passes.mask(site).at_hard:
+        raise Violation(
+            "D's backward pass puts the hard mask where the softmax's result belongs",
+            where=_where_written(site) or site.place,
+            effect="dropped tokens get no gradient, and kept ones are pushed down whatever they are good for",
+            fix="ctx.save_for_backward(soft), in place of the hard mask",
         )
 
 

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.record import Call
 
 MORE = 2  # tokens besides, as of a class
+MOST = 100_000  # places that are compared
 
 
 @law(needs="call", domain=CALL)
@@ -102,3 +103,87 @@ def _is_permutation(order: Tensor) -> bool:
     places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
     own_inverse = torch.equal(order.gather(-1, order), places)
     return torch.equal(order.sort(-1).values, places) and not own_inverse
+
+
+@law(needs="call", domain=CALL)
+def axes_are_moved(probe: Probe) -> None:
+    """Feature maps B C H W become tokens B HW C by moving the axes, and not by reading the numbers in another shape.
+
+    Why: `reshape` keeps the numbers in their order. What it calls a token is then C numbers in a row of one channel's
+    map, of C neighbouring places: no token is at any place, and no channel is a channel.
+    Breaks when: `x.reshape(B, H * W, C)` or `x.view(B, N, C)` stands for a transpose.
+    Remedy: `x.flatten(2).transpose(1, 2)`.
+    """
+    reading, sites = decided(probe)
+    for site in sites:
+        numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
+        for call in (reading.watched.calls[n] for n in numbers):
+            if call.name not in ("reshape", "view") or not call.tensors or not call.read:
+                continue
+            before, after = call.read[0].shape, call.tensors[0].shape
+            if len(before) < 3 or len(after) != 3 or before[0] != after[0] or before[1] != after[2]:
+                continue
+            if before[-1] != after[2] and min(after[1:]) > 2 and after[1] == site.ranked.shape[-1]:
+                raise Violation(
+                    f"{tuple(before)} is read as {tuple(after)} without moving an axis: what is called a token mixes "
+                    "places and channels",
+                    where=call.place,
+                    effect="scores, kept tokens and their places belong to no place of the input",
+                    fix="x.flatten(2).transpose(1, 2)",
+                )
+
+
+@law(needs="call", domain=CALL)
+def nothing_is_written_over(probe: Probe) -> None:
+    """Where several values are written to one place by index, they are added up, and do not replace each other.
+
+    Why: `x[index] += y` reads, adds and writes. Of several values for one place the last one alone is left, and which
+    one is last is not defined on a GPU.
+    Breaks when: dropped tokens are merged into the kept ones, or votes counted, by `+=` or `scatter_`.
+    Remedy: `x.index_put_((rows, index), y, accumulate=True)`, `index_add_`, `scatter_add_`.
+    """
+    for call in passes_of(probe).reading().watched.calls:
+        lost = _lost(call)
+        if lost:
+            raise Violation(
+                f"{lost} of the values that are written by index are written over: their places are not different",
+                where=call.place,
+                effect="of all that goes to one place a single value counts, and which one is not defined",
+                fix="x.index_put_((rows, index), values, accumulate=True), or scatter_add_",
+            )
+
+
+def _lost(call: Call) -> int:
+    """How many of the values that a call writes are replaced by another one that it writes to the same place."""
+    if call.name in ("scatter", "scatter_") and "reduce" not in call.kwargs and len(call.args) == 4:
+        target, dim, index, values = call.args
+        if not isinstance(values, Tensor) or not isinstance(dim, int) or index.dim() == 0:
+            return 0
+        places = torch.stack(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij")).to(index.device)
+        places[dim] = index
+        values = values[tuple(slice(size) for size in index.shape)]
+        return _differing(places.flatten(1), values.detach().reshape(-1, 1))
+    if call.name == "__setitem__" and isinstance(call.args[2], Tensor):
+        target, index, values = call.args
+        parts = index if isinstance(index, tuple) else (index,)
+        if not all(isinstance(part, Tensor) and not part.is_floating_point() for part in parts):
+            return 0
+        if any(part.dtype == torch.bool for part in parts):
+            return 0
+        places = torch.stack(torch.broadcast_tensors(*parts))
+        rest = target.shape[len(parts) :]
+        try:
+            written = values.detach().expand(*places.shape[1:], *rest)
+        except RuntimeError:
+            return 0
+        return _differing(places.flatten(1), written.reshape(places[0].numel(), -1))
+    return 0
+
+
+def _differing(places: Tensor, values: Tensor) -> int:
+    """Of values (P ...) at places (D P), how many share theirs with one that is written later and differs."""
+    if places.shape[1] > MOST or not values.numel():
+        return 0
+    _, group = places.unique(dim=1, return_inverse=True)
+    last = torch.zeros_like(group).scatter_reduce(0, group, torch.arange(len(group)).to(group), "amax")
+    return int((values != values[last[group]]).any(1).sum())

@@ -61,6 +61,8 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     ],
 }  # fmt: skip
 
+PICTURES = ("image", "map", "video")  # which only what has a convolution is likely to be given
+
 BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*(len|lens|length|lengths)", ("lengths", "lengths tensor", "number")),
     (r"(.*_)?(epoch|step|iter|layer|idx|index|stage|level|it|t|k|topk|num_keep|keep)", ("number", "tokens")),
@@ -74,6 +76,7 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
     (r".*(attn|atten|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
      ("scores", "attention", "scores in a column", "attention map", "square", "attention maps", "tokens")),
+    (r"(.*_)?sentences(_.*)?", ("tokens", "words", "vector", "word ids")),
     (r".*(global|cls|pooled|sentence|sent|centre|center|guide|guidance|context_vec|summary).*",
      ("vector", "vector in a row", "tokens", "words")),
     (r".*(query|queries|hint|question|prompt|condition|cond|ctx|context|memory).*",
@@ -142,27 +145,29 @@ def plans(
     required = [p for p in parameters if p.default is p.empty]
     helpful = [p for p in optional if p.default is None and _is_tensorlike(p.name)]
     usual, *others = sizes_of(module, edge)
-    for plan in _each_once(_ordered(required, helpful, usual, others, runs)):
+    flat = module is not None and any(True for _ in module.parameters()) and not _reads_pictures(module)
+    for plan in _each_once(_ordered(required, helpful, flat, usual, others, runs)):
         yield replace(plan, kinds=plan.kinds | switches)
 
 
 def _ordered(
     required: list[inspect.Parameter],
     helpful: list[inspect.Parameter],
+    flat: bool,
     usual: Sizes,
     others: list[Sizes],
     runs: Callable[[], bool],
 ) -> Iterator[Plan]:
-    """The likeliest few without and with what is None by default, before all others."""
-    yield from itertools.islice(_combined(required, usual), FIRST)
+    """The likeliest few without and with what is None by default, before all others. flat: tokens before pictures."""
+    yield from itertools.islice(_combined(required, usual, flat), FIRST)
     with_more = [[*required, p] for p in helpful] + ([required + helpful] if len(helpful) > 1 else [])
     for parameters in [] if runs() else with_more:
-        yield from itertools.islice(_combined(parameters, usual), FIRST // 2)
+        yield from itertools.islice(_combined(parameters, usual, flat), FIRST // 2)
     for sizes in (usual, *others):
-        yield from _combined(required, sizes)
+        yield from _combined(required, sizes, flat)
     for sizes in (usual, *others[:1]):
         for parameters in with_more:
-            yield from _combined(parameters, sizes)
+            yield from _combined(parameters, sizes, flat)
 
 
 def _each_once(planned: Iterator[Plan]) -> Iterator[Plan]:
@@ -178,8 +183,15 @@ def _is_tensorlike(name: str) -> bool:
     return not re.fullmatch(r".*(epoch|step|flag|return|mode|name|device|size).*", name.lower())
 
 
-def _combined(parameters: list[inspect.Parameter], sizes: Sizes) -> Iterator[Plan]:
+def _reads_pictures(module: nn.Module) -> bool:
+    """Whether a weight is one of a convolution over pictures or films."""
+    return any(parameter.dim() > 3 and min(parameter.shape[-2:]) > 1 for parameter in module.parameters())
+
+
+def _combined(parameters: list[inspect.Parameter], sizes: Sizes, flat: bool) -> Iterator[Plan]:
     choices = [_kinds(p) for p in parameters]
+    if flat:
+        choices = [tuple(sorted(choice, key=lambda kind: kind in PICTURES)) for choice in choices]
     positional = tuple(p.name for p in parameters if p.kind != p.KEYWORD_ONLY and p.default is p.empty)
     ranked = sorted(
         _products([len(choice) for choice in choices]), key=lambda ranks: (sum(ranks), max(ranks, default=0))

@@ -123,7 +123,7 @@ def first_difference(one: Watched, other: Watched, row: int | None = None, axis:
 def alone(subject: Subject, training: bool, row: int = 0, axis: int = 0) -> Watched | None:
     """A pass of one sample alone, samples lying along that axis; None where the arguments cannot be cut."""
     args, kwargs = subject.inputs(0)
-    batch = max((t.shape[axis] for t in _tensors(args, kwargs) if t.dim() > axis), default=0)
+    batch = samples_of(subject, axis)
     if batch < 2:
         return None
     own = slice(row % batch, row % batch + 1)
@@ -144,6 +144,11 @@ def alone(subject: Subject, training: bool, row: int = 0, axis: int = 0) -> Watc
         return watch(small.run(0, training=training), 0)
     except Exception:
         return None
+
+
+def samples_of(subject: Subject, axis: int) -> int:
+    """How many samples the arguments hold along that axis."""
+    return max((t.shape[axis] for t in _tensors(*subject.inputs(0)) if t.dim() > axis), default=0)
 
 
 def _tensors(*trees: Any) -> list[Tensor]:

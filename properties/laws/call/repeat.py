@@ -9,7 +9,7 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
-from sdtps_ref.properties.watching.passes import alone, first_difference
+from sdtps_ref.properties.watching.passes import alone, first_difference, samples_of
 from sdtps_ref.properties.watching.record import Watched, watch
 from sdtps_ref.properties.watching.sites import find_sites
 from sdtps_ref.properties.watching.subject import Subject
@@ -152,16 +152,17 @@ def samples_are_independent(probe: Probe) -> None:
     subject = passes.subject
     _, sites = decided(probe)  # pruning without a learned selection is often written for one sample
     axis = int(any(site.time_first for site in sites))
+    batch = samples_of(subject, axis)
     together = watch(subject.run(0, training=False), 0)
     cut = [(row, alone(subject, training=False, row=row, axis=axis)) for row in (0, -1)]
     if all(single is None for _, single in cut):
         raise Unsupported("its arguments cannot be cut to one sample")
     for row, single in cut:
         if single is not None:
-            _expect_the_same_alone(together, single, row, axis)
+            _expect_the_same_alone(together, single, row, axis, batch)
 
 
-def _expect_the_same_alone(together: Watched, single: Watched, row: int, axis: int) -> None:
+def _expect_the_same_alone(together: Watched, single: Watched, row: int, axis: int, batch: int) -> None:
     alike = len(together.calls) == len(single.calls)
     scores = (
         [(a.score, b.score) for a, b in zip(find_sites(together), find_sites(single), strict=False)] if alike else []
@@ -169,6 +170,8 @@ def _expect_the_same_alone(together: Watched, single: Watched, row: int, axis: i
     for whole, part in [*scores, *zip(together.outputs, single.outputs, strict=False)]:
         if not (whole.numel() and whole.dim() > axis and part.dim() == whole.dim() and part.shape[axis] == 1):
             continue
+        if whole.shape[axis] != batch:
+            continue  # a row for something else, as for each of the graphs that all nodes are packed with
         own = whole.select(axis, row).unsqueeze(axis)
         if own.shape != part.shape:
             continue  # as long as its longest sample: what is padded may be longer in a batch

@@ -64,7 +64,16 @@ RIGHT = (
     Stranger("in_their_order", "Everything in the order of the ranking, D with it."),
     Stranger("usual_height", "A gate above a running mean of the scores, which is updated while training."),
     Stranger("time_goes_first", "Frames along the first axis and samples along the second; ranked over the first."),
+    Stranger(
+        "nucleus_put_back", "As many frames as hold most of the probability; the mask is put back in their order."
+    ),
+    Stranger("packed_scenes", "Several samples in one tensor, a softmax over the objects of each."),
+    Stranger(
+        "merged_and_read",
+        "Dropped tokens are added to their nearest kept ones, which alone are attended to; kl_div of a teacher.",
+    ),
 )
+
 WRONG = (
     Stranger(
         "switchable_select",
@@ -468,5 +477,77 @@ WRONG = (
         "Put back by the order itself, and not by its inverse.",
         "tokens_are_picked_whole",
         ("return torch.cat([busy, ordered[:, self.keep :]], dim=1).gather(1, spread)",),
+    ),
+    Stranger(
+        "turned_gate",
+        "Straight through with its sign turned: opened - (chance - chance.detach()).",
+        "keeps_the_highest",
+        ("gate = opened - (chance - chance.detach())",),
+    ),
+    Stranger(
+        "hard_saved",
+        "A backward pass of its own takes the hard mask for the softmax.",
+        "soft_mask_sums_to_one",
+        ("ctx.save_for_backward(chosen)", "(weight,) = ctx.saved_tensors", "return weight * (slope - mean), None"),
+    ),
+    Stranger(
+        "nucleus_in_front",
+        "A mask over sorted probabilities is used in the order of the tokens.",
+        "sorted_mask_is_put_back",
+        ("within = (reached < self.mass).to(share.dtype)",),
+    ),
+    Stranger(
+        "normal_for_uniform",
+        "Gumbel noise is made of normal numbers.",
+        "noise_is_gumbel",
+        ("drawn = torch.empty_like(logits).normal_().clamp(1e-6, 1 - 1e-6)",),
+    ),
+    Stranger(
+        "untrained_cutoff",
+        "A learned threshold is compared with, and is not in the soft mask.",
+        "deciding_parameters_are_trained",
+        ("hard = (quality > self.cutoff).to(soft.dtype)",),
+    ),
+    Stranger(
+        "alike_slots",
+        "Slots start alike, and nothing ever tells them apart.",
+        "rows_of_parameters_differ",
+        ("self.slots = nn.Parameter(torch.full((slots, dim), 0.1))",),
+    ),
+    Stranger(
+        "kept_graph",
+        "A running mean keeps the graph of the step that it was made in.",
+        "steps_follow_each_other",
+        ("self.level = self.momentum * self.level + (1 - self.momentum) * score.mean()",),
+    ),
+    Stranger(
+        "reshaped_map",
+        "A feature map is read as tokens without moving an axis.",
+        "axes_are_moved",
+        ("places = grid.reshape(batch, -1, dim)",),
+    ),
+    Stranger(
+        "merged_over",
+        "Dropped tokens that go to one place replace each other.",
+        "nothing_is_written_over",
+        ("merged[rows, nearest] += rest",),
+    ),
+    Stranger(
+        "hidden_kept",
+        "The mask of the kept words hides them from the attention.",
+        "kept_tokens_are_attended",
+        ("said, _ = self.attend(question, words, words, key_padding_mask=hard > 0)",),
+    ),
+    Stranger(
+        "imitated_attention",
+        "kl_div is given probabilities.",
+        "losses_get_what_they_take",
+        ('imitation = F.kl_div(soft, attention, reduction="batchmean")',),
+    ),
+    Stranger(
+        "one_place_early",
+        "Indices of patches pick from a stream with a class token in front, beside which they were scored.",
+        "scored_token_is_kept",
+        ("kept = stream.gather(1, index.unsqueeze(-1).expand(-1, -1, stream.shape[-1]))",),
     ),
 )

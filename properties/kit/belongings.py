@@ -70,7 +70,8 @@ def changed_by_a_call(built: Any, arguments: list[Any], named: dict[str, Any], w
 def results_that_change(built: Any, arguments: list[Any], named: dict[str, Any], way: str, seed: int) -> list[str]:
     """Which results of a call change in later ones, and what changes when they are written into; in words."""
     given, given_named = copied(arguments), copied(named)
-    for tensor in floating([given, given_named]):
+    later, later_named = copied(arguments), copied(named)
+    for tensor in floating([given, given_named, later, later_named]):
         tensor.requires_grad_(False)
     torch.manual_seed(seed)
     first = tensors_of(called(built, given, given_named, way), every=True)
@@ -94,7 +95,7 @@ def results_that_change(built: Any, arguments: list[Any], named: dict[str, Any],
         if not torch.equal(part.detach(), values[name]) and not values[name].isnan().any()
     ]
     torch.manual_seed(seed)
-    again = tensors_of(called(built, copied(arguments), copied(named), way), every=True)
+    again = tensors_of(called(built, later, later_named, way), every=True)
     found += [
         f"result {i} of a later call changed when the first call's was written into, but should not"
         for i, (part, was) in enumerate(zip(again, kept, strict=True))

@@ -83,10 +83,13 @@ class Probe(Differentiation):
         )
         return drawn
 
-    def build(self, method: str, *, training: bool | None = None, fresh: bool = False, **changes: Any) -> Any:
+    def build(
+        self, method: str, *, training: bool | None = None, fresh: bool = False, seed: int | None = None, **changes: Any
+    ) -> Any:
         """What the implementation's factory `method` returns for this case, moved and switched; built once.
 
-        changes: sizes that differ from the case's, by the factory's argument names.
+        changes: sizes that differ from the case's, by the factory's argument names. seed: of its weights, in place of
+        the case's, for a fresh one.
         """
         case = self.case
         sizes = {
@@ -101,8 +104,9 @@ class Probe(Differentiation):
         training = case.training if training is None else training
         key = (method, training, *arguments.items())
         if fresh or key not in self._built:
-            seed_torch(case.seed)
-            self.script.define_build(method, arguments)
+            seed = case.seed if seed is None else seed
+            seed_torch(seed)
+            self.script.define_build(method, arguments, seed)
             name = self.script.last
             built = self._run(f"{method}(...)", getattr(self.implementation, method), **arguments)
             if not callable(built) and method != "model":

@@ -107,11 +107,11 @@ class Script(Naming):
         """A comment for whoever reads the script."""
         self.lines.append(Line(f"# {comment}"))
 
-    def define_build(self, method: str, arguments: dict[str, Any]) -> None:
+    def define_build(self, method: str, arguments: dict[str, Any], seed: int) -> None:
         """A factory's call, after which `last` is the name of what it returned."""
         self._fresh(method)
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        self.lines.append(Line(f"torch.manual_seed({self.case.seed})"))
+        self.lines.append(Line(f"torch.manual_seed({seed})"))
         self.lines.append(Line(f"{self.last} = implementation.{method}({given})"))
 
     def define_prepare(self, name: str, built: Any, training: bool) -> None:

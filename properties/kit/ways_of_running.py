@@ -54,6 +54,19 @@ def answer_under_autocast(
     return answer_of(outputs, given, built)
 
 
+def answer_without_gradients(
+    way: str, built: Any, arguments: list[Any], named: dict[str, Any], seed: int
+) -> dict[str, Tensor]:
+    """The outputs where no gradient is asked for: of inputs that need none, under no_grad, or in inference mode."""
+    arguments, named = copied(arguments), copied(named)
+    for part in floating([arguments, named]):
+        part.requires_grad_(False)
+    torch.manual_seed(seed)
+    with torch.inference_mode(way == "in inference mode"), torch.set_grad_enabled(way == "of inputs that need none"):
+        outputs = tensors_of(built(*arguments, **named))
+    return {f"output {i}": part.detach().clone() for i, part in enumerate(outputs)}
+
+
 def answer_checkpointed(
     built: Any, arguments: list[Any], named: dict[str, Any], reentrant: bool, seed: int
 ) -> dict[str, Tensor]:

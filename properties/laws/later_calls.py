@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,10 +59,10 @@ CARRIED = (
 
 @dataclass(frozen=True)
 class Subject:
-    """What is called, and with what. fresh: one more of it, with the same weights."""
+    """What is called, and with what. fresh: one more of it, with the same weights; or, given a seed, with others."""
 
     name: str
-    fresh: Callable[[], Any]
+    fresh: Callable[..., Any]
     arguments: list[Any]
     named: dict[str, Any]
 
@@ -75,8 +76,8 @@ def subjects(probe: Probe, methods: tuple[str, ...] = METHODS) -> Iterator[Subje
         named: dict[str, Any] = {}
         if method == "model":
 
-            def fresh() -> Any:
-                built = probe.build("model", fresh=True)
+            def fresh(seed: int | None = None) -> Any:
+                built = probe.build("model", fresh=True, seed=seed)
                 probe.script.name(built[0], f"{probe.script.shown(built)}[0]")
                 return built[0]
 
@@ -84,9 +85,9 @@ def subjects(probe: Probe, methods: tuple[str, ...] = METHODS) -> Iterator[Subje
             named = own_inputs(probe, dict(probe.build("model")[1]))
         elif method == "multimodal":
             arguments = list(inputs_by_name(probe, NAMES))
-            fresh = lambda: probe.build("multimodal", fresh=True, modalities=NAMES)  # noqa: E731
+            fresh = partial(_fresh, probe, "multimodal", modalities=NAMES)
         else:
-            fresh = lambda method=method: probe.build(method, fresh=True)  # type: ignore[misc]  # noqa: E731
+            fresh = partial(_fresh, probe, method)
             arguments = [probe.tokens, probe.score]
             if method == "aggregator":
                 kept = probe.given("kept_tokens", probe.tokens[:, : case.keep])
@@ -94,6 +95,10 @@ def subjects(probe: Probe, methods: tuple[str, ...] = METHODS) -> Iterator[Subje
             elif method == "branches":
                 arguments.append(probe.given("other_score", probe.score.flip(-1)))
         yield Subject(method, fresh, arguments, named)
+
+
+def _fresh(probe: Probe, method: str, seed: int | None = None, **changes: Any) -> Any:
+    return probe.build(method, fresh=True, seed=seed, **changes)
 
 
 def asked(probe: Probe, way: Callable[..., Any], subject: Subject, built: Any, *rest: Any, doing: str) -> Any:
@@ -236,7 +241,7 @@ def copies_answer_alike(probe: Probe) -> None:
             seen = asked(probe, way, subject, built, *rest, COPIES[0], seed, doing="beside a copy")
             why = "as before the weights of a deep copy were changed: the two share something"
             expect_answer(probe, subject, seen, owed, "beside a deep copy", why)
-        other = subject.fresh()
+        other = subject.fresh(seed + 1)
         asked(probe, later_calls.change_weights, subject, other, "in place", doing="given other weights")
         loaded = later_calls.answer_of_loaded
         seen = asked(probe, loaded, subject, built, other, *rest, seed, doing="loading a state_dict")

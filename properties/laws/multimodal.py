@@ -64,7 +64,7 @@ def shape_follows_inputs(probe: Probe) -> None:
 
 @law(needs="multimodal", depends=("multimodal.shape_follows_inputs", "gradient.reaches_score"), domain=GRADIENTS)
 def decision_reaches_own_aggregator(probe: Probe) -> None:
-    """d slots[m]/d(global feature m) != 0: every modality's own D is passed into its own aggregator.
+    """d slots[m]/d(global features) != 0: every modality's own D is passed into its own aggregator.
 
     Why: the extra token carries a gradient to the score by itself, so that a missing D is not noticed:
     the score of the dropped tokens moves, that of the kept ones does not. Looked at here are the M slots
@@ -76,7 +76,9 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
     tokens, features = inputs_by_name(probe, NAMES)
     for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
-        _expect_reached(probe, name, name, probe.gradient(slots, features[name], cotangent))
+        # Guided by its own feature, or, where its mean token stands for that, by the others' alone.
+        slopes = [probe.gradient(slots, features[of], cotangent) for of in sorted(NAMES, key=lambda of: of != name)]
+        _expect_reached(probe, name, name, next((slope for slope in slopes if slope.any()), slopes[0]))
         # A dropped token moves its own slots through its own D alone.
         own = probe.gradient(slots, tokens[name], cotangent)
         if (own != 0).any(-1).all():
@@ -149,12 +151,14 @@ def guidance_reaches_others(probe: Probe) -> None:
     for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
         for other in NAMES:
-            _expect_reached(probe, name, other, probe.gradient(slots, features[other], cotangent))
+            if other != name:  # a modality's own mean token may stand for its own feature
+                _expect_reached(probe, name, other, probe.gradient(slots, features[other], cotangent))
 
 
 @law(needs="multimodal", depends="multimodal.decision_reaches_own_aggregator", domain=PAIRS)
 def noise_is_not_shared(probe: Probe) -> None:
-    """Noise is drawn anew for every modality: of two equal tokens, log(soft_mask_1 / soft_mask_2) differs between them.
+    """Noise is drawn anew for every modality: of three equal tokens, (p_2 - p_1) / (p_3 - p_1) differs between them,
+    p being the soft mask.
 
     Why: with one draw for all, the modalities explore the same positions at the same time, and the
     gradient that should average over draws sees a third of them.
@@ -162,47 +166,45 @@ def noise_is_not_shared(probe: Probe) -> None:
     with the same number.
     Remedy: let every selector draw its own noise from one running generator.
     """
-    # Two dropped tokens with the same value have the same score and the same slope from value to score.
-    # So their gradients are parallel, and the ratio of the lengths is that of their soft masks: noise alone.
-    tokens, features = inputs_by_name(probe, NAMES, pairs=True)
+    # Dropped tokens with the same value have the same score, the same slope from value to score, and the same part in
+    # whatever is made of all tokens. So their gradients differ along one line, by their soft masks: by noise alone.
+    tokens, features = inputs_by_name(probe, NAMES, copies=3)
     found: dict[str, Tensor] = {}
-    gradients: dict[str, Tensor] = {}
     for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
-        gradients[name] = probe.gradient(slots, tokens[name], cotangent)
-        found[name] = _noise_of_pairs(gradients[name])
+        gradient = probe.gradient(slots, tokens[name], cotangent)
+        found[name] = _noise_of_equals(gradient)
+        if _are_alike(gradient):
+            raise Unsupported("there is no noise in train mode")
     for one, other in combinations(NAMES, 2):
         both = found[one].isfinite() & found[other].isfinite()
         if both.sum() < ENOUGH_PAIRS:
-            raise Unsupported("the noise cannot be read off: equal tokens do not have parallel gradients")
+            raise Unsupported("the noise cannot be read off: gradients of equal tokens do not differ along one line")
         first, second = found[one][both], found[other][both]
-        if first.abs().amax() < PARALLEL and second.abs().amax() < PARALLEL:
-            raise Unsupported("there is no noise in train mode")
-        if (first - second).abs().amax() < 1e-6:
-            b, n = both.nonzero()[0].tolist()
-            twin = n + probe.case.num_tokens // 2
-            ratios = [gradients[name][b, twin].norm() / gradients[name][b, n].norm() for name in (one, other)]
+        apart = (first - second).abs() / (first.abs() + second.abs())
+        if apart.amax() < 1e-6:
             raise Violation(
-                f"(noise[b={b}, n={twin}] - noise[b={b}, n={n}]) / tau = {first[0]:.6g} in {one!r} and {second[0]:.6g} "
-                f"in {other!r} (and so in all {len(first)} pairs of tokens that were read), but should differ: the "
-                "modalities share one draw",
-                check=abs(ratios[0].log() - ratios[1].log()) > 1e-6,
+                f"(p_2 - p_1) / (p_3 - p_1) of three equal tokens = {first[0]:.6g} in {one!r} and {second[0]:.6g} in "
+                f"{other!r} (and so in all {len(first)} threes that were read), but should differ: the modalities "
+                "share one draw",
+                check=apart.amax() > 1e-6,
             )
 
 
 def inputs_by_name(
-    probe: Probe, names: tuple[str, ...], *, pairs: bool = False
+    probe: Probe, names: tuple[str, ...], *, copies: int = 1
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Tokens and global features by name. pairs: the second half of the tokens repeats the first."""
+    """Tokens and global features by name. copies: of each token, one part of the N tokens after another."""
     case = probe.case
     tokens, features = {}, {}
     for i, name in enumerate(names):
         seed = case.seed + 10 * i + 1
         recipe = f"draw('normal', {(case.batch, case.num_tokens, case.dim)}, {seed})"
         drawn = values.draw("normal", (case.batch, case.num_tokens, case.dim), seed)
-        if pairs:
-            half = case.num_tokens // 2
-            drawn, recipe = torch.cat([drawn[:, :half]] * 2, dim=1), f"torch.cat([{recipe}[:, :{half}]] * 2, dim=1)"
+        if copies > 1:
+            part = case.num_tokens // copies
+            drawn = torch.cat([drawn[:, :part]] * copies, dim=1)
+            recipe = f"torch.cat([{recipe}[:, :{part}]] * {copies}, dim=1)"
         tokens[name] = drawn.to(case.device, case.torch_dtype).requires_grad_()
         to = f".to({case.device!r}, {case.torch_dtype})"
         probe.script.define_value(f"{name}_tokens", tokens[name], recipe + to)
@@ -245,12 +247,21 @@ def _expect_reached(probe: Probe, name: str, of: str, gradient: Tensor) -> None:
         )
 
 
-def _noise_of_pairs(gradient: Tensor) -> Tensor:
-    """How much longer, as a logarithm, the gradient (B N C) of token n + N/2 is than that of its equal n: B N/2.
+def _noise_of_equals(gradient: Tensor) -> Tensor:
+    """How far the gradient (B N C) of token n + N/3 is from that of its equal n, as a multiple of how far that of
+    n + 2 N/3 is: B N/3.
 
-    NaN where the two are not parallel, because the tokens were kept.
+    NaN where the two do not lie on one line, because some of the tokens were kept.
     """
-    first, second = gradient.chunk(2, dim=1)
-    ratio = (second * first).sum(-1) / (first * first).sum(-1)
-    left = (second - ratio.unsqueeze(-1) * first).norm(dim=-1) / second.norm(dim=-1)
-    return torch.where((left < PARALLEL) & (ratio > 0), ratio, torch.nan).log()
+    first, second, third = gradient.chunk(3, dim=1)
+    one, other = second - first, third - first
+    ratio = (one * other).sum(-1) / (other * other).sum(-1)
+    left = (one - ratio.unsqueeze(-1) * other).norm(dim=-1) / one.norm(dim=-1)
+    return torch.where(left < PARALLEL, ratio, torch.nan)
+
+
+def _are_alike(gradient: Tensor) -> bool:
+    """Whether equal tokens, but for a few that were kept, have the same gradient."""
+    first, second, third = gradient.chunk(3, dim=1)
+    apart = (second - first).norm(dim=-1) + (third - first).norm(dim=-1)
+    return bool((apart < PARALLEL * first.norm(dim=-1)).double().mean() > 0.5)

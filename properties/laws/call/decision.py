@@ -17,6 +17,7 @@ from sdtps_ref.properties.watching.reading import Reading, SoftMask
 from sdtps_ref.properties.watching.roads import where_soft
 from sdtps_ref.properties.watching.sites import Site
 
+TRIED = 6  # entries of D
 TIMES_TAU = re.compile(r"\*\s*(self\.)?tau\b(?!\s*\*\*)|\btau\s*\*(?!\*)|\.mul_?\((self\.)?tau\)")
 
 
@@ -213,13 +214,25 @@ def sorted_mask_is_put_back(probe: Probe) -> None:
         in_front = bool((kept[:, 1:] <= kept[:, :-1]).all() and (~kept).any(-1).all())
         score, order = ranked.read[0].detach(), ranked.tensors[1]
         best = torch.zeros_like(kept).scatter(-1, order, kept)
-        if in_front and not torch.equal(best, kept) and not bool((score[:, 1:] <= score[:, :-1]).all()):
+        unsorted = not bool((score[:, 1:] <= score[:, :-1]).all()) and _is_led_by_its_own(site)
+        if in_front and unsorted and not torch.equal(best, kept):
             raise Violation(
                 "the first tokens of every sample are kept, whatever their scores are: the mask is in sorted order",
                 where=site.place,
                 effect="what is kept has nothing to do with the score: training it changes nothing",
                 fix="mask = torch.zeros_like(inside).scatter(-1, order, inside)",
             )
+
+
+def _is_led_by_its_own(site: Site) -> bool:
+    """Whether D's entries follow the scores at their own places: its soft mask is in the order of the tokens."""
+    if site.decision is None or site.score.shape != site.decision.shape or not site.score.requires_grad:
+        return False
+    for place in range(min(TRIED, site.decision.shape[-1])):
+        slope = torch.autograd.grad(site.decision[0, place], site.score, retain_graph=True, allow_unused=True)[0]
+        if slope is None or int(slope[0].argmax()) != place:
+            return False
+    return True
 
 
 @law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)

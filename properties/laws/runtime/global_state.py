@@ -7,7 +7,12 @@ from sdtps_ref.properties.kit.expect import expect_nothing
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.probe import Probe
 
-CASES = (Case(2, 6, 3, 8, 2), Case(2, 6, 3, 8, 2, training=False))
+CASES = (
+    Case(2, 6, 3, 8, 2),
+    Case(2, 6, 3, 8, 2, training=False),
+    Case(2, 6, 3, 8, 2, dtype="float64"),
+    Case(2, 6, 3, 8, 2, dtype="bfloat16"),
+)
 
 
 @law(needs="selector|aggregator|pipeline", domain=Domain(fixed=CASES))

@@ -1,5 +1,7 @@
 """The same call run another way gives the same gradient. A part of `runtime`."""
 
+import traceback
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,7 @@ from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
-from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.probe import Probe, SubjectError
 from sdtps_ref.properties.laws.later_calls import METHODS, asked, expect_answer, first_answer, subjects
 
 TRAIN = Case(4, 12, 5, 16, 3, tau=0.7, scores="distinct")
@@ -17,6 +19,7 @@ TIES = Case(3, 10, 4, 8, 2, scores="ties", seed=3)
 DOUBLE = Case(3, 9, 4, 8, 2, tau=0.7, dtype="float64", scores="distinct", training=False, seed=2)
 CALLABLE = ("selector", "aggregator", "pipeline", "branches")  # which take tensors alone
 TRANSFORMS = ("torch.func.grad", "torch.func.jvp", "torch.func.vmap", "torch.func.functional_call")
+WITHOUT = ("of inputs that need none", "under no_grad", "in inference mode")
 ALIGNED = 0.98  # cosine of a gradient under autocast with the one without; bfloat16 leaves 0.999
 FACTOR = 1.3
 SMALL = 1e-3
@@ -41,11 +44,21 @@ def same_while_compiling(probe: Probe) -> None:
         for flags in ("compiling", "exporting", "tracing"):
             way, rest = ways_of_running.answer_while, (subject.arguments, subject.named, probe.case.seed)
             probe.script.carry(*_CARRIED)
-            seen = probe.through(
-                way, flags, built, *rest, name="found", doing=f"{subject.name}, as if torch were {flags}"
-            )
+            doing = f"{subject.name}, as if torch were {flags}"
+            try:
+                seen = probe.through(way, flags, built, *rest, name="found", doing=doing)
+            except SubjectError as error:
+                if _is_refused_by_torch(error.original):
+                    continue
+                raise
             why = "as it answers else: it takes another way there"
             expect_answer(probe, subject, seen, owed, f"while torch says that it is {flags}", why)
+
+
+def _is_refused_by_torch(error: BaseException) -> bool:
+    """Whether a part of torch says that it cannot be traced, as parametrizations do."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].startswith(("torch.nn.utils", "torch.jit"))
 
 
 _CARRIED = (ways_of_running._exists, ways_of_running.directions)
@@ -92,6 +105,34 @@ def _expect_aligned(probe: Probe, what: str, name: str, seen: Tensor, owed: Tens
             & (one.norm() * FACTOR > other.norm())
             & (other.norm() * FACTOR > one.norm()),
         )
+
+
+@law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=Domain(fixed=(TRAIN, EVAL)))
+def same_without_gradients(probe: Probe) -> None:
+    """Where no gradient is asked for, f gives what it gives where one is: of inputs that need none, under no_grad, and
+    in inference mode.
+
+    Why: people evaluate so, cache features so, and freeze the score's network so. Code that asks whether a gradient is
+    needed takes another way there, which no training step ever took.
+    Breaks when: a shorter way "for inference" picks tokens in another order, leaves out a part, or rounds otherwise.
+    Remedy: one way for both; what is saved by another is little beside the pooling.
+    """
+    for subject in subjects(probe):
+        found = first_answer(probe, subject)
+        if found is None:
+            continue
+        for kind in WITHOUT:
+            rest = (subject.arguments, subject.named, probe.case.seed)
+            probe.script.carry(*_CARRIED)
+            seen = probe.through(
+                ways_of_running.answer_without_gradients,
+                kind,
+                subject.fresh(),
+                *rest,
+                name="found",
+                doing=f"{subject.name} {kind}",
+            )
+            expect_answer(probe, subject, seen, found[1], kind, "as where a gradient is asked for")
 
 
 @law(needs="|".join(METHODS), depends="runtime.respects_the_generator", domain=Domain(fixed=(TRAIN,)))

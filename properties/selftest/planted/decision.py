@@ -1,12 +1,14 @@
 """Faults of what D's gradient is, and of a noise that reaches the forward pass."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sdtps_ref.properties.selftest.planted.baseline import Plain, fault
+from sdtps_ref.properties.selftest.planted.ordinary_calls import ordinary
 from sdtps_ref.properties.selftest.planted.selection_result import SelectionResult
 
 
@@ -100,3 +102,27 @@ class CheckpointForgetsTheNoise(Plain):
         chosen = super().select(tokens, score, keep, tau, training)
         decision = checkpoint(decide, score, use_reentrant=False, preserve_rng_state=False)
         return replace(chosen, decision=decision, selected_decision=self.selected(decision, chosen.keep_indices))
+
+
+class _WritesIntoItsResult(torch.autograd.Function):
+    """Softmax, whose backward pass uses the memory of what it saved for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        result = logits.softmax(-1)
+        ctx.result = result.clone()
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        mean = (gradient * ctx.result).sum(-1, keepdim=True)
+        return ctx.result.mul_(gradient - mean)
+
+
+@fault(expected_law="decision.backward_is_linear")
+class BackwardSpoilsWhatItSaved(Plain):
+    """The soft mask's own backward pass is right once, and writes into what it would need a second time."""
+
+    def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
+        logits = (score + noise) / tau
+        return _WritesIntoItsResult.apply(logits) if ordinary(score) else logits.softmax(-1)

@@ -1,9 +1,12 @@
 """Faults of shape, decision and selection."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.selftest.planted.baseline import Plain, fault
+from sdtps_ref.properties.selftest.planted.baseline import Plain, Selector, fault
 from sdtps_ref.properties.selftest.planted.selection_result import SelectionResult
 
 
@@ -237,3 +240,27 @@ class ExtraOfNothingIsNaN(Plain):
 
     def extra_of_nothing(self, tokens: Tensor) -> Tensor:
         return torch.full_like(tokens[:, :1], -torch.inf).softmax(-1)
+
+
+class ByShare(Selector):
+    """Holds the share of tokens to keep, as a buffer."""
+
+    share: Tensor
+
+    def __init__(self, steps: Plain, share: float, tau: float):
+        super().__init__(steps, 0, tau)
+        self.register_buffer("share", torch.tensor(share))
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Any:
+        """tokens: B N C; score: B N."""
+        keep = math.ceil(score.shape[1] * float(self.share) - 1e-3)
+        return self.steps.select(tokens, score, keep, self.tau, self.training)
+
+
+@fault(expected_law="shape.follows_inputs")
+class ShareRoundedInHalf(Plain):
+    """The share of tokens to keep is a buffer, which `.bfloat16()` rounds: for some sizes one more is kept."""
+
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Selector:
+        self.check(num_tokens, keep)
+        return ByShare(self, keep / num_tokens, tau)

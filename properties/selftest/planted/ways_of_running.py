@@ -1,5 +1,6 @@
 """Compiled, exported, under autocast, checkpointed."""
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -27,6 +28,27 @@ class AutocastDetachesTheScore(Plain):
         if kind != "meta" and torch.is_autocast_enabled(kind):
             return super().soft(score.detach().float(), noise, tau, keep).to(score.dtype)
         return super().soft(score, noise, tau, keep)
+
+
+class InOrderOfThePicture(Selector):
+    """Takes kept tokens by a boolean mask where the score needs no gradient."""
+
+    def forward(self, tokens: Tensor, score: Tensor) -> Any:
+        """tokens: B N C; score: B N."""
+        selection = super().forward(tokens, score)
+        if score.requires_grad or not ordinary(score):
+            return selection
+        kept = selection.decision > 0.5
+        chosen = tokens[kept].view(selection.selected_tokens.shape)
+        return dataclasses.replace(selection, selected_tokens=chosen)
+
+
+@fault(expected_law="runtime.same_without_gradients")
+class AnotherOrderWithoutGradients(Plain):
+    """A shorter way "for inference" picks the tokens in another order than the indices say."""
+
+    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Selector:
+        return InOrderOfThePicture(self, keep, tau)
 
 
 class Checkpointed(Aggregator):

@@ -16,7 +16,10 @@ CLOSE = 2.0**-9  # apart for float32, a tie for bfloat16 near one
 
 
 def values_of_decision(bench: Bench) -> dict[str, Any]:
-    """`decision.values`: hard, rounded, soft or not finite, in float32 and float64, and in bfloat16 past 256 tokens."""
+    """`decision.values`: hard, rounded, soft, not finite or another count, in float32 and float64.
+
+    `decision.values_in_half`: in bfloat16, past 256 tokens.
+    """
     found: dict[str, Any] = {}
     cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("", {}),
@@ -25,8 +28,11 @@ def values_of_decision(bench: Bench) -> dict[str, Any]:
     )
     for name, changes in cases:
         probe = bench.probe(**changes)
-        decision = probe.select().decision.detach()
+        selection = probe.select()
+        decision = selection.decision.detach()
         now = _kind(decision)
+        if now == "hard" and selection.selected_tokens.shape[1] != probe.case.keep:
+            now = "another K"
         if now == "hard" and not (decision.sum(-1, dtype=torch.float64) == probe.case.keep).all():
             now = "another count"
         if found.get(f"decision.values{name}", "hard") == "hard":

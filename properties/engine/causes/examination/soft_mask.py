@@ -128,15 +128,25 @@ def columns(bench: Bench) -> dict[str, Any]:
 
 
 def backward(bench: Bench) -> dict[str, Any]:
-    """Whether the gradient is handed on as it comes: `gradient.linear`, and `gradient.repeats` in a second pass."""
+    """Whether the gradient is handed on as it comes: `gradient.linear`, and `gradient.repeats` in a second pass.
+
+    `gradient.repeats_seeded`: in a second one that begins with the generator where the first one began.
+    """
     probe = bench.probe()
     decision = probe.select().decision
     cotangent = values.draw("normal", tuple(decision.shape), 5).to(decision)
     first = values.gradient(decision, probe.score, cotangent)
     again = values.gradient(decision, probe.score, cotangent)
     larger = values.gradient(decision, probe.score, 1000 * cotangent)
+    fresh = bench.probe()
+    decision = fresh.select().decision
+    seeded = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        seeded.append(values.gradient(decision, fresh.score, cotangent))
     return {
         "gradient.repeats": same(again, first),
+        "gradient.repeats_seeded": same(seeded[1], seeded[0]),
         "gradient.linear": same(larger, 1000 * first),
         "decision.requires_grad": bool(decision.requires_grad),
     }

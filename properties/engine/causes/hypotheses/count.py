@@ -80,9 +80,22 @@ HYPOTHESES = (
         fix="make the hard mask of the very keep_indices that gather the tokens",
     ),
     Hypothesis(
+        "keep.in_half",
+        "K is computed in half precision: in bfloat16 another number of tokens is kept than asked for",
+        lambda r: r["decision.values_in_half"] == "another K" and is_hard(r) and not count_is_wrong(r),
+        ("shape.*", "decision.*", "selection.*"),
+        WAKE_OF_CHOICE,
+        OTHER_RESULTS,
+        3,
+        effect="other shapes than asked for, in bfloat16 and float16 alone",
+        fix="hold K, or the share of tokens to keep, as a number of Python and not as a buffer, which .half() rounds",
+    ),
+    Hypothesis(
         "positions.in_half",
         "positions are counted in half precision: past 256 tokens two places are one",
-        lambda r: r["decision.values_in_half"] not in (None, "hard") and is_hard(r) and not count_is_wrong(r),
+        lambda r: (
+            r["decision.values_in_half"] not in (None, "hard", "another K") and is_hard(r) and not count_is_wrong(r)
+        ),
         ("decision.forward_is_hard", "shape.*"),
         WAKE_OF_CHOICE,
         OTHER_RESULTS,

@@ -36,7 +36,10 @@ CORE: Mapping[str, tuple[str, ...]] = {
     "multimodal": ("multimodal.shape_follows_inputs", "multimodal.decision_reaches_own_aggregator"),
     "branches": ("branches.shape_follows_inputs", "branches.decision_acts_in_its_own_branch"),
     "model": ("training.everything_is_trained",),
-    "call": ("call.gradient_reaches_score", "call.decision_is_hard|call.own_backward_stays_in_its_sample"),
+    "call": (
+        "call.gradient_reaches_score",
+        "call.decision_is_hard|call.own_backward_stays_in_its_sample|call.weights_are_of_the_kept",
+    ),
 }
 # What is to be measured for each level, the highest first; of names joined by `|` one suffices.
 LEVELS: Mapping[str, tuple[str, ...]] = {

@@ -66,6 +66,7 @@ def loader(target: str | None, implementation: Any = None, methods: Collection[s
         return Loader("# `implementation` was given as an object: bind it to yours here")
     entry = offered().get(target)
     place, attribute = (entry.module, entry.attr) if entry else _parted(target)
+    attribute = attribute or "example"  # which a file that is not adapted was read by
     found = attribute_of(load_module(place, target), attribute, place)
     made = "()" if isinstance(found, type) or not provided(found) else ""
     first, _, rest = attribute.partition(".")

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.watching.fitting import Sizes, fitted, sizes_of
@@ -184,8 +185,11 @@ def _is_tensorlike(name: str) -> bool:
 
 
 def _reads_pictures(module: nn.Module) -> bool:
-    """Whether a weight is one of a convolution over pictures or films."""
-    return any(parameter.dim() > 3 and min(parameter.shape[-2:]) > 1 for parameter in module.parameters())
+    """Whether a weight is one of a convolution over pictures or films, or may become one."""
+    weights = list(module.parameters())
+    if any(is_lazy(weight) for weight in weights):
+        return True
+    return any(weight.dim() > 3 and min(weight.shape[-2:]) > 1 for weight in weights)
 
 
 def _combined(parameters: list[inspect.Parameter], sizes: Sizes, flat: bool) -> Iterator[Plan]:

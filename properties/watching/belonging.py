@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,20 +35,23 @@ class Parted:
     by_score: bool
 
 
-def parted(reading: Reading, site: Site) -> Parted | None:
+def parted(reading: Reading, site: Site, weights: tuple[Tensor, Call] | None = None) -> Parted | None:
     """How the tokens that are scored and those that D acts on differ; None where they agree, or that cannot be seen.
 
     Of kept tokens of the first sample, those are compared of which both are clear, as rows of the last tensor of tokens
-    that both come from.
+    that both come from. weights: what kept tokens are multiplied by, where there is no D, and the call that made it.
     """
-    decision, call = site.decision, site.decision_call
-    if decision is None or call is None or decision.numel() != site.score.numel() or site.time_first:
+    decision, call = weights or (site.decision, site.decision_call)
+    if decision is None or call is None or site.time_first:
+        return None
+    if weights is None and decision.numel() != site.score.numel():
         return None
     try:
         meeting = _Meeting(reading, decision, call)
     except Exception:  # the code does not bear a D that is handed in
         return None
-    positions = [p for p in decision.detach().round().nonzero().tolist() if p[0] == 0]
+    kept = decision.detach().round() if weights is None else torch.ones_like(decision)
+    positions = [p for p in kept.nonzero().tolist() if p[0] == 0]
     tried = positions[:: max(1, len(positions) // TRIED)][:TRIED]
     scores = [_driver(decision[tuple(p)], site.score) for p in tried]
     for number, tokens in _sources(reading, site, call):
@@ -91,7 +95,7 @@ class _Meeting:
 
     def __init__(self, reading: Reading, decision: Tensor, call: Call):
         given = decision.detach().clone().requires_grad_()
-        watched = reading.again({call.number: lambda _: given})
+        watched = reading.again({call.number: lambda result: _with(result, given)})
         self._calls = watched.calls
         if [each.name for each in self._calls] != [each.name for each in reading.watched.calls]:
             raise ValueError("another path is taken")
@@ -126,6 +130,13 @@ class _Meeting:
             return None
         reached = torch.autograd.grad(self._spread[position], self._probe, retain_graph=True, allow_unused=True)[0]
         return None if reached is None else _parts((self._other * (reached != 0)).sum(), tokens)
+
+
+def _with(result: Any, given: Tensor) -> Any:
+    """What a call returned, with `given` in place of its numbers, as beside the indices of a topk."""
+    if isinstance(result, Tensor):
+        return given
+    return type(result)([given if isinstance(part, Tensor) and part.dtype == given.dtype else part for part in result])
 
 
 def _again(result: Tensor, source: Tensor, cotangent: Tensor | None = None) -> Tensor | None:

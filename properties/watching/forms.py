@@ -6,6 +6,7 @@ from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.roads import has_own_backward
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.weighing import weights_of
 
 SUMS = ("add", "sub", "__add__", "__sub__", "__radd__", "__rsub__", "rsub", "__iadd__", "__isub__", "add_", "sub_")
 PRODUCTS = ("mul", "__mul__", "__rmul__", "mul_", "__imul__", "multiply")
@@ -19,6 +20,7 @@ WEIGHTS = "D on the weights after the softmax"
 POLICY = "D in a policy softmax"
 GIVEN = "an aggregator: D is passed in"
 HARD = "a hard choice without D"
+WEIGHED = "kept tokens weighted by their own scores, without D"
 OWN = "a choice with a backward pass of its own, as perturbed top-K has"
 OTHER = "D acts in a form of its own"
 
@@ -28,7 +30,9 @@ def form_of(reading: Reading, site: Site) -> str:
     if site.kind == "given":
         return GIVEN
     if site.decision is None or site.decision_call is None:
-        return OWN if has_own_backward(reading, site) else HARD
+        if has_own_backward(reading, site):
+            return OWN
+        return WEIGHED if weights_of(reading, site) else HARD
     meeting = meeting_of(reading, site.decision_call)
     if meeting is None:
         return RETURNED
@@ -56,6 +60,9 @@ def meeting_of(reading: Reading, decision: Call) -> Call | None:
         call = reading.watched.calls[number]
         if not any(n in alone for n in call.inputs):
             continue
+        of_its_own = [t for t in call.read if reading.watched.watch.number_of(t) in alone]
+        if of_its_own and not any(t.is_floating_point() for t in of_its_own):
+            continue  # tokens that are picked by its indices
         others = [
             tensor
             for tensor in call.read

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sdtps_ref.properties.kit.law import law
-from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.alignment import misaligned
 from sdtps_ref.properties.watching.belonging import parted
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.weighing import weights_of
 
 
 @law(needs="call", depends="call.decision_is_hard", domain=CALL)
@@ -63,3 +64,28 @@ def scored_token_is_kept(probe: Probe) -> None:
             effect="what is kept is not what scored high, and each score is trained by what another token does",
             fix="pick from the very tensor that was scored, by indices that count from its first token",
         )
+
+
+@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
+def weights_are_of_the_kept(probe: Probe) -> None:
+    """Where kept tokens are weighted by their scores, without D, the weight of a token is made of that token's score.
+
+    Why: a score that weighs another token than the one it was made of is trained by what that token does, and the
+    output is weighted at random.
+    Breaks when: the indices are sorted into the order of the tokens, and the K highest scores are not.
+    Remedy: `index = score.topk(k).indices.sort().values`, `weight = score.gather(1, index)`.
+    """
+    reading = passes_of(probe).reading()
+    found = [(site, weights) for site in reading.sites if (weights := weights_of(reading, site)) is not None]
+    if not found:
+        raise Unsupported("no tokens are weighted by the scores that chose them")
+    for site, weights in found:
+        other = parted(reading, site, weights)
+        if other is not None:
+            raise Violation(
+                f"kept tokens get each other's weights: the score of token {other.made_of} weighs token "
+                f"{other.acts_on}",
+                where=site.place,
+                effect="each score is trained by what another token does, and the output is weighted at random",
+                fix="weight = score.gather(1, index), by the very indices that the tokens are gathered by",
+            )

@@ -11,7 +11,7 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine, line_that_sets
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
@@ -118,7 +118,7 @@ def rows_of_parameters_differ(probe: Probe) -> None:
     module = passes.subject.module
     if module is None:
         raise Unsupported("a function has no parameters")
-    reading, _ = decided(probe)
+    reading, _ = learned(probe)
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
             slope = reading.gradient(parameter)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site
@@ -25,7 +25,7 @@ def score_tells_tokens_apart(probe: Probe) -> None:
     over the tokens is taken before the comparison with them.
     Remedy: `attention.amax(-1)`, or the mean of the logits before the softmax.
     """
-    reading, sites = decided(probe)
+    reading, sites = learned(probe)
     for site in sites:
         score = site.by_sample(site.score.detach())
         if score.dim() < 2 or score.shape[-1] < 3 or _starts_at_zero(reading, site):
@@ -90,7 +90,7 @@ def score_is_normalised_by_channels(probe: Probe) -> None:
     Breaks when: `F.normalize(tokens)` is called without dim.
     Remedy: `F.normalize(tokens, dim=-1)`.
     """
-    reading, sites = decided(probe)
+    reading, sites = learned(probe)
     for site in sites:
         numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
         for call in (reading.watched.calls[n] for n in numbers):

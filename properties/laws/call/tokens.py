@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.record import Call
 
@@ -67,7 +67,7 @@ def tokens_are_picked_whole(probe: Probe) -> None:
     Breaks when: `expand(-1, -1, C)` is forgotten, or tokens are put back by `order` and not by `order.argsort()`.
     Remedy: `index.unsqueeze(-1).expand(-1, -1, C)`; `ordered.gather(1, order.argsort(1))`.
     """
-    reading, sites = decided(probe)
+    reading, sites = learned(probe)
     calls, graph = reading.watched.calls, reading.graph
     first = min(site.choice.number for site in sites)
     orders: list[tuple[Tensor, Call]] = []
@@ -114,7 +114,7 @@ def axes_are_moved(probe: Probe) -> None:
     Breaks when: `x.reshape(B, H * W, C)` or `x.view(B, N, C)` stands for a transpose.
     Remedy: `x.flatten(2).transpose(1, 2)`.
     """
-    reading, sites = decided(probe)
+    reading, sites = learned(probe)
     for site in sites:
         numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
         for call in (reading.watched.calls[n] for n in numbers):

@@ -72,6 +72,7 @@ RIGHT = (
         "merged_and_read",
         "Dropped tokens are added to their nearest kept ones, which alone are attended to; kl_div of a teacher.",
     ),
+    Stranger("tiles_by_weight", "Kept tiles are weighted by a softmax of their own scores; there is no D."),
 )
 
 WRONG = (
@@ -549,5 +550,17 @@ WRONG = (
         "Indices of patches pick from a stream with a class token in front, beside which they were scored.",
         "scored_token_is_kept",
         ("kept = stream.gather(1, index.unsqueeze(-1).expand(-1, -1, stream.shape[-1]))",),
+    ),
+    Stranger(
+        "back_again",
+        "The second stage's policy replaces the first one's: tokens come back.",
+        "dropped_tokens_stay_dropped",
+        ("fresh = F.gumbel_softmax(logits, hard=True) if self.training else F.one_hot(logits.argmax(-1), 2).float()",),
+    ),
+    Stranger(
+        "weights_of_others",
+        "Indices are sorted by time, and the weights are not.",
+        "weights_are_of_the_kept",
+        ("weight, index = share.topk(self.keep, dim=1)",),
     ),
 )

@@ -122,16 +122,25 @@ def noise_is_gumbel(probe: Probe) -> None:
 def _expect_the_right_draw(reading: Reading, site: Site) -> None:
     """Of noise that is a logarithm of a logarithm: what it is made of is uniform."""
     assert site.decision_call is not None
-    calls, graph = reading.watched.calls, reading.graph
-    behind = graph.ancestors(site.decision_call.number)
-    logs = [n for n in behind if calls[n].name in ("log", "log_", "log1p")]
-    for draw in (n for n in behind if calls[n].name in NOT_UNIFORM):
-        outer = next((n for n in logs if any(graph.depends(n, m) and graph.depends(m, draw) for m in logs if m < n)), 0)
-        if outer and not any(t.requires_grad for t in calls[outer].tensors):
+    calls = reading.watched.calls
+    for draw in reading.graph.ancestors(site.decision_call.number):
+        if calls[draw].name in NOT_UNIFORM and _logarithms(reading, draw) > 1:
             _refuse_distribution(
                 f"-log(-log(u)) is Gumbel noise for a uniform u, and u is drawn by {calls[draw].name} here",
                 calls[draw].place,
             )
+
+
+def _logarithms(reading: Reading, number: int) -> int:
+    """How many logarithms are taken of what was drawn, one of the other, before it meets another tensor."""
+    count = 0
+    while True:
+        readers = (reading.watched.calls[n] for n in reading.graph.descendants(number))
+        alone = next((call for call in readers if number in call.inputs and len(call.read) == 1), None)
+        if alone is None:
+            return count
+        count += alone.name in ("log", "log_")
+        number = alone.number
 
 
 def _drawn(passes: Passes, place: int, noise_of: NoiseOf) -> tuple[np.ndarray, SourceLine | None]:

@@ -72,6 +72,7 @@ RIGHT = (
         "merged_and_read",
         "Dropped tokens are added to their nearest kept ones, which alone are attended to; kl_div of a teacher.",
     ),
+    Stranger("two_picks", "Two selections in a row, with minus the logarithm of an exponential number as noise."),
     Stranger("tiles_by_weight", "Kept tiles are weighted by a softmax of their own scores; there is no D."),
 )
 

@@ -1,4 +1,4 @@
-"""Two picks one after the other, each explored by minus the logarithm of an exponential number, which is Gumbel noise."""
+"""Two picks in a row, each explored by minus the logarithm of an exponential number, which is Gumbel noise."""
 
 import torch
 import torch.nn as nn

@@ -40,6 +40,7 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "map": lambda s: _normal(s.batch, s.width, *s.grid),
     "map, channels last": lambda s: _normal(s.batch, *s.grid, s.width),
     "video": lambda s: _normal(s.batch, 4, s.colours, *s.picture),
+    "tokens of frames": lambda s: _normal(s.batch, 4, s.tokens, s.width),
     "all kept": lambda s: lambda seed: torch.ones(s.batch, s.tokens),
     "all kept in a column": lambda s: lambda seed: torch.ones(s.batch, s.tokens, 1),
     "mask": lambda s: lambda seed: torch.ones(s.batch, s.tokens, dtype=torch.bool),
@@ -71,8 +72,9 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*(map|grid|volume)", ("map", "map, channels last", "tokens", "image")),
     (r".*(audio|wave|waveform|mel|spectrogram|signal|spec).*", ("channels first", "tokens", "map", "vector")),
     (r"(.*_)?(label|target|cam|view)s?(_.*)?|y", ("labels", "vector", "tokens")),
-    (r".*(image|img|pixel|pixels|pixel_values|photo|picture|frame)s?", ("image", "tokens", "map", "vector", "video")),
-    (r".*(video|clip|clips)", ("video", "tokens")),
+    (r".*(image|img|pixel|pixels|pixel_values|photo|picture|frame)s?", ("image", "tokens", "map", "vector", "video",
+                                                                        "tokens of frames")),
+    (r".*(video|clip|clips)", ("video", "tokens", "tokens of frames")),
     (r".*(policy|decision|keep_mask|token_mask|keep_policy)", ("all kept", "all kept in a column", "mask")),
     (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
     (r".*(attn|atten|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
@@ -87,7 +89,7 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r"(batch|inputs|modalities|streams|feats_dict|data)", ("tokens", "modalities", "list of tokens", "image")),
     (r".*", ("tokens", "image", "vector", "scores", "map", "map, channels last", "channels first", "modalities",
              "list of tokens", "video", "attention map", "attention maps", "one sample", "square", "word ids",
-             "number")),
+             "number", "tokens of frames")),
 ]  # fmt: skip
 
 

@@ -113,6 +113,12 @@ class Reading:
         """The same pass, with other results for some calls."""
         return watch(self.run, self.seed, answers)
 
+    def behind_score(self, site: Site) -> list[Call]:
+        """The calls that make the site's score, the last one first; none where it is passed in."""
+        if site.score_call is None:
+            return []
+        return [self.watched.calls[n] for n in (site.score_call.number, *self.graph.ancestors(site.score_call.number))]
+
     def upstream(self, call: Call | None, tensor: Tensor) -> list[Tensor]:
         """The trainable tensors, parameters or inputs, that a result was made of."""
         if call is None:

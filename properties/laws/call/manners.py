@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import linecache
+import re
+
 import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call, tensors_in, watch
+
+SEEDS = re.compile(r"\b(torch\.)?(random\.)?(manual_seed|set_rng_state|seed_everything)\(")
+NEAR = 20  # lines from a call that was made
 
 
 @law(needs="call", domain=CALL)
@@ -44,6 +51,42 @@ def inputs_untouched(probe: Probe) -> None:
                 effect="what the caller computes from it next is another thing, and no error says so",
                 fix="compute it out of place: x = x - mean, in place of x -= mean",
             )
+
+
+@law(needs="call", domain=CALL)
+def generator_goes_on(probe: Probe) -> None:
+    """Torch's global generator is where it was after the call, or further on, and not where a seed puts it.
+
+    Why: a seed that is set in the forward pass gives the same noise in every step, so that nothing is explored, and
+    the same dropout, shuffling and initialisation to everything that comes after it.
+    Breaks when: `torch.manual_seed(seed)` stands in forward, so that results can be reproduced.
+    Remedy: seed once where training starts; for draws of its own, `torch.Generator().manual_seed(seed)`.
+    """
+    subject = passes_of(probe).subject
+    run, after = subject.run(0), []
+    for seed in (11, 12):
+        watched = watch(run, seed)
+        after.append(torch.random.get_rng_state())
+    if torch.equal(*after):
+        raise Violation(
+            "the call seeds torch's global generator: whatever the seed before it, the numbers after it are the same",
+            where=_line_that_seeds(watched.calls),
+            effect="the noise is the same in every step, and so is whatever else is drawn after the call",
+            fix="seed once where training starts, and not in the forward pass",
+        )
+
+
+def _line_that_seeds(calls: list[Call]) -> SourceLine | None:
+    """The line that sets a seed, near one that calls torch."""
+    called: dict[str, list[int]] = {}
+    for call in calls:
+        if call.place is not None:
+            called.setdefault(call.place.file, []).append(call.place.line)
+    for file, lines in called.items():
+        for number, line in enumerate(linecache.getlines(file), 1):
+            if SEEDS.search(line.partition("#")[0]) and any(abs(number - other) < NEAR for other in lines):
+                return SourceLine(file, number)
+    return None
 
 
 def _writer(calls: list[Call], tensor: Tensor) -> Call | None:

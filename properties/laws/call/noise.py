@@ -174,7 +174,9 @@ def _behind_the_soft_mask(passes: Passes, reading: Reading, site: Site) -> np.nd
         return None
     noise = rows - score
     noise = noise - noise.mean(-1, keepdims=True)
-    return None if np.abs(noise).max() < 1e-3 else noise.ravel()
+    if np.abs(noise).max() < 1e-3:
+        return None
+    return float(np.sign(mask.rate)) * noise.ravel()  # a softmax of the negated score, where the lowest are kept
 
 
 def _before_the_ranking(passes: Passes, reading: Reading, site: Site) -> np.ndarray | None:
@@ -193,6 +195,9 @@ def _before_the_ranking(passes: Passes, reading: Reading, site: Site) -> np.ndar
         drawn = made is not None and any(calls[n].name in DRAWS for n in (made, *graph.ancestors(made)))
         if drawn and bool(torch.isfinite(noise).all()):
             turned = -1.0 if noise is parts[1] and "sub" in call.name and "rsub" not in call.name else 1.0
+            turned *= float(
+                np.sign(passes.mask(site).rate)
+            )  # the lowest may be kept, by a softmax of the negated score
             return (turned * noise.detach()).double().cpu().numpy().ravel()
     return None
 

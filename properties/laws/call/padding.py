@@ -20,6 +20,7 @@ from sdtps_ref.properties.watching.roads import kept_tokens
 from sdtps_ref.properties.watching.subject import Subject
 
 ABOUT_LENGTH = re.compile(r".*(mask|pad|valid|len|count|num|size|real|present).*")
+DRAWN = 4  # fillings of the padding, since a maximum may be taken elsewhere by chance
 PADDING_IS_ONE = re.compile(r".*(pad|ignore).*")
 
 
@@ -62,7 +63,8 @@ def padding_is_not_read(probe: Probe) -> None:
     """What stands in the padding changes no output.
 
     Why: padding that is read makes a sample's result depend on how long the others are, and on what fills them up.
-    Breaks when: a mean or a softmax is taken over padded places too, or the bias of a layer makes something of them.
+    Breaks when: a mean, a maximum or a softmax is taken over padded places too, or the bias of a layer makes something
+    of them.
     Remedy: `(tokens * valid.unsqueeze(-1)).sum(1) / valid.sum(1, keepdim=True)`.
     """
     passes = passes_of(probe)
@@ -70,14 +72,15 @@ def padding_is_not_read(probe: Probe) -> None:
     if valid is None:
         raise Unsupported("no mask or length that marks some tokens as padding is passed in")
     decided(probe)
-    one, other = _with_other_padding(passes.subject, valid)
-    if _is_read(one, other, valid):
-        raise Violation(
-            "what stands in the padding changes the output",
-            where=_where_read(one, other, valid),
-            effect="a sample's result depends on how long the others are, and on what fills it up",
-            fix="leave padded places out of every mean, softmax and ranking",
-        )
+    for seed in range(DRAWN):
+        one, other = _with_other_padding(passes.subject, valid, seed)
+        if _is_read(one, other, valid):
+            raise Violation(
+                "what stands in the padding changes the output",
+                where=_where_read(one, other, valid),
+                effect="a sample's result depends on how long the others are, and on what fills it up",
+                fix="leave padded places out of every mean, maximum, softmax and ranking",
+            )
 
 
 def _is_read(one: Watched, other: Watched, valid: Tensor) -> bool:
@@ -93,14 +96,14 @@ def _is_read(one: Watched, other: Watched, valid: Tensor) -> bool:
     return False
 
 
-def _with_other_padding(subject: Subject, valid: Tensor) -> tuple[Watched, Watched]:
+def _with_other_padding(subject: Subject, valid: Tensor, seed: int = 0) -> tuple[Watched, Watched]:
     """The same call in eval mode, as it is and with something else where tokens of that length are padding."""
 
     def changed(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.shape[:2] != valid.shape or bool(((value == 0) | (value == 1)).all()):
             return value
         if value.is_floating_point():
-            noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(5)).to(value)
+            noise = (1 + seed) * torch.randn(value.shape, generator=torch.Generator().manual_seed(5 + seed)).to(value)
             return torch.where(valid.reshape(*valid.shape, *[1] * (value.dim() - 2)), value, value + noise)
         return torch.where(valid, value, value[valid][0]) if value.dim() == 2 else value
 

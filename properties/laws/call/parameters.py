@@ -136,6 +136,31 @@ def rows_of_parameters_differ(probe: Probe) -> None:
                 )
 
 
+@law(needs="call", level="SHOULD", domain=CALL)
+def parts_of_a_list_differ(probe: Probe) -> None:
+    """The layers of a list are layers of their own.
+
+    Why: `[Layer()] * n` holds one layer n times: what was meant to learn a scorer for every modality or stage learns
+    one for all. Sharing on purpose is plainer with one attribute.
+    Breaks when: a list of layers is multiplied, in place of a comprehension.
+    Remedy: `nn.ModuleList(Layer() for _ in range(n))`.
+    """
+    module = passes_of(probe).subject.module
+    if module is None:
+        raise Unsupported("a function has no parameters")
+    for part in module.modules():
+        for name, held in part.named_children():
+            layers = list(held._modules.values()) if isinstance(held, (nn.ModuleList, nn.ModuleDict)) else []
+            trained = [layer for layer in layers if layer is not None and any(True for _ in layer.parameters())]
+            if len({id(layer) for layer in trained}) < len(trained):
+                raise Violation(
+                    f"self.{name} holds one layer {len(trained)} times",
+                    where=line_that_sets(type(part), name),
+                    effect="what is meant to learn something of its own for each place learns one thing for all",
+                    fix="nn.ModuleList(Layer() for _ in range(n)), or one attribute where it is meant",
+                )
+
+
 def _holder(module: nn.Module, tensor: Tensor) -> tuple[str, SourceLine | None] | None:
     """The attribute that holds it in a container of Python's own, and the line that sets that."""
     for part in module.modules():

@@ -58,10 +58,7 @@ def score_is_not_saturated(probe: Probe) -> None:
     """
     reading, sites = decided(probe)
     for site in sites:
-        if site.score_call is None:
-            continue
-        numbers = [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
-        for call in (reading.watched.calls[n] for n in numbers):
+        for call in reading.behind_score(site):
             share = _flat(call, site.score)
             if share > MOST:
                 raise Violation(
@@ -92,8 +89,7 @@ def score_is_normalised_by_channels(probe: Probe) -> None:
     """
     reading, sites = learned(probe)
     for site in sites:
-        numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
-        for call in (reading.watched.calls[n] for n in numbers):
+        for call in reading.behind_score(site):
             if call.name != "normalize" or call.kwargs.get("dim") != 1 or call.read[0].dim() != 3:
                 continue
             _, tokens, channels = call.read[0].shape

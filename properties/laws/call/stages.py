@@ -54,6 +54,7 @@ def _mask_in_use(reading: Reading, site: Site) -> Tensor | None:
         if meeting is not None and number >= meeting.number:
             break
         for tensor in reading.watched.calls[number].tensors:
-            if tensor.dim() == 2 and tensor.is_floating_point() and is_hard(tensor):
-                found = tensor.detach()
+            whole = tensor.dim() == 2 or (tensor.dim() == 3 and tensor.shape[-1] == 1)
+            if whole and tensor.is_floating_point() and is_hard(tensor):
+                found = tensor.detach().flatten(1)
     return found

@@ -106,34 +106,6 @@ def _is_permutation(order: Tensor) -> bool:
 
 
 @law(needs="call", domain=CALL)
-def axes_are_moved(probe: Probe) -> None:
-    """Feature maps B C H W become tokens B HW C by moving the axes, and not by reading the numbers in another shape.
-
-    Why: `reshape` keeps the numbers in their order. What it calls a token is then C numbers in a row of one channel's
-    map, of C neighbouring places: no token is at any place, and no channel is a channel.
-    Breaks when: `x.reshape(B, H * W, C)` or `x.view(B, N, C)` stands for a transpose.
-    Remedy: `x.flatten(2).transpose(1, 2)`.
-    """
-    reading, sites = learned(probe)
-    for site in sites:
-        numbers = [] if site.score_call is None else reading.graph.ancestors(site.score_call.number)
-        for call in (reading.watched.calls[n] for n in numbers):
-            if call.name not in ("reshape", "view") or not call.tensors or not call.read:
-                continue
-            before, after = call.read[0].shape, call.tensors[0].shape
-            if len(before) < 3 or len(after) != 3 or before[0] != after[0] or before[1] != after[2]:
-                continue
-            if before[-1] != after[2] and min(after[1:]) > 2 and after[1] == site.ranked.shape[-1]:
-                raise Violation(
-                    f"{tuple(before)} is read as {tuple(after)} without moving an axis: what is called a token mixes "
-                    "places and channels",
-                    where=call.place,
-                    effect="scores, kept tokens and their places belong to no place of the input",
-                    fix="x.flatten(2).transpose(1, 2)",
-                )
-
-
-@law(needs="call", domain=CALL)
 def nothing_is_written_over(probe: Probe) -> None:
     """Where several values are written to one place by index, they are added up, and do not replace each other.
 

@@ -72,6 +72,7 @@ RIGHT = (
         "merged_and_read",
         "Dropped tokens are added to their nearest kept ones, which alone are attended to; kl_div of a teacher.",
     ),
+    Stranger("lowest_kept", "The lowest are kept, by a softmin; Gumbel noise is subtracted."),
     Stranger("two_picks", "Two selections in a row, with minus the logarithm of an exponential number as noise."),
     Stranger("tiles_by_weight", "Kept tiles are weighted by a softmax of their own scores; there is no D."),
 )
@@ -563,5 +564,41 @@ WRONG = (
         "Indices are sorted by time, and the weights are not.",
         "weights_are_of_the_kept",
         ("weight, index = share.topk(self.keep, dim=1)",),
+    ),
+    Stranger(
+        "one_for_all",
+        "A list of layers is multiplied: it holds one layer three times.",
+        "parts_of_a_list_differ",
+        ("self.scorers = nn.ModuleList([nn.Linear(dim, 1)] * channels)",),
+    ),
+    Stranger(
+        "slots_by_view",
+        "Weights B K M are read as B M K without moving an axis.",
+        "axes_are_moved",
+        ("return weight.reshape(len(patches), self.slots, self.keep) @ kept",),
+    ),
+    Stranger(
+        "seeded_noise",
+        "torch.manual_seed in the forward pass.",
+        "generator_goes_on",
+        ("torch.manual_seed(self.seed)",),
+    ),
+    Stranger(
+        "same_text_twice",
+        "The likeness to the description is that to the title once more.",
+        "terms_of_the_score_differ",
+        ("by_description = self.likeness(patches, title)",),
+    ),
+    Stranger(
+        "balanced_away",
+        "At beta = 0.5 the learned score has no weight.",
+        "no_part_of_the_score_counts_nothing",
+        ("score = (1 - 2 * self.beta) * self.learned(patches).squeeze(-1) + 2 * self.beta * likeness",),
+    ),
+    Stranger(
+        "hardest_of_zeros",
+        "The nearest of what is masked by a product is 0.",
+        "masked_entries_do_not_win",
+        ("nearest = (distance * (1 - same)).amin(dim=1)",),
     ),
 )

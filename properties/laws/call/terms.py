@@ -1,0 +1,121 @@
+"""What the user's own call adds up to a score: different terms, each with a part in it."""
+
+from __future__ import annotations
+
+import torch
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
+from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
+from sdtps_ref.properties.watching.record import Call
+
+
+@law(needs="call", domain=CALL)
+def terms_of_the_score_differ(probe: Probe) -> None:
+    """No two terms that are added up to the score are the same numbers.
+
+    Why: one of them was meant to be something else: a second text, another modality. That never has a part in what is
+    kept, and the first one counts twice.
+    Breaks when: a line is copied and its argument is not changed: `dense = relevance(tokens, sparse_text)`.
+    Remedy: make each term of its own source.
+    """
+    reading, sites = learned(probe)
+    for site in sites:
+        numbers = (
+            []
+            if site.score_call is None
+            else [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
+        )
+        for call in (reading.watched.calls[n] for n in numbers):
+            if call.name not in SUMS or "sub" in call.name or len(call.read) != 2 or call.read[0] is call.read[1]:
+                continue
+            one, other = (t.detach() for t in call.read)
+            if one.shape == other.shape and one.numel() > 2 and torch.equal(one, other) and one.unique().numel() > 2:
+                made = [reading.watched.watch.number_of(t) for t in call.read]
+                if None in made or made[0] == made[1]:
+                    continue
+                raise Violation(
+                    "two terms that are added up to the score are the same numbers",
+                    where=_copied(call, reading.watched.calls, made[1]),
+                    effect="what one of them was meant to be has no part in what is kept, and the other counts twice",
+                    fix="make each term of its own source",
+                )
+
+
+def _copied(call: Call, calls: list[Call], number: int | None) -> SourceLine | None:
+    """The line of the function that adds them up in which the second one is made."""
+    return call.place if number is None else calls[number].place_beside(call)
+
+
+@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
+def no_part_of_the_score_counts_nothing(probe: Probe) -> None:
+    """What is learned for the score is not multiplied by zero on its way to it.
+
+    Why: a weight that comes out as zero, as 1 - 2 beta does at beta = 0.5, leaves a network that runs, has gradients of
+    exactly zero, and decides nothing.
+    Breaks when: a balance between several terms leaves nothing for one of them.
+    Remedy: other weights, or leave the network out.
+    """
+    passes = passes_of(probe)
+    module = passes.subject.module
+    if module is None:
+        raise Unsupported("a function has no parameters")
+    reading, sites = learned(probe)
+    for site in sites:
+        numbers = (
+            []
+            if site.score_call is None
+            else [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
+        )
+        for call in (reading.watched.calls[n] for n in numbers):
+            factors = [part for part in call.args if type(part) in (int, float)]
+            if call.name not in PRODUCTS or factors != [0] or not call.read[0].requires_grad:
+                continue
+            made = reading.watched.watch.number_of(call.read[0])
+            own = passes.names(reading.upstream(None if made is None else reading.watched.calls[made], call.read[0]))
+            named = dict(module.named_parameters())
+            lost = [name for name in own if reading.size(named[name]) == 0]
+            if lost:
+                raise Violation(
+                    f"a term of the score is multiplied by 0: {lost[0]}{' and others' if len(lost) > 1 else ''} "
+                    "decides nothing",
+                    where=call.place,
+                    effect="its gradient is exactly zero: it is never trained",
+                    fix="weights of which none is zero, or leave that term out",
+                )
+
+
+@law(needs="call", domain=CALL)
+def masked_entries_do_not_win(probe: Probe) -> None:
+    """A minimum or maximum over masked numbers is not taken by what is masked.
+
+    Why: a mask that multiplies leaves 0 where nothing is meant to be, and 0 is less than every distance and more than
+    every negative score. The result is 0 whatever the numbers are, and has no gradient.
+    Breaks when: `(distance * (1 - same)).min(1)` is to be the hardest negative.
+    Remedy: `distance.masked_fill(same, float("inf")).min(1)`.
+    """
+    reading, _ = learned(probe)
+    for call in reading.watched.calls:
+        if call.name not in ("min", "max", "amin", "amax") or len(call.read) != 1 or not call.tensors:
+            continue
+        made = reading.watched.watch.number_of(call.read[0])
+        product = None if made is None else reading.watched.calls[made]
+        if product is None or product.name not in PRODUCTS or len(product.read) != 2:
+            continue
+        masks = [t for t in product.read if bool(((t == 0) | (t == 1)).all()) and bool((t == 0).any())]
+        others = [t for t in product.read if not any(t is mask for mask in masks)]
+        result = call.tensors[0].detach()
+        if len(masks) != 1 or len(others) != 1 or bool(result.any()) or result.numel() < 2:
+            continue
+        mask, other = torch.broadcast_tensors(masks[0], others[0].detach())
+        open_ = other[mask == 1]
+        if open_.numel() and bool((open_ != 0).all()):
+            raise Violation(
+                f"the {call.name} is taken by masked entries, which are 0 here, whatever the others are",
+                where=call.place,
+                effect="it is 0 for every sample, and no gradient comes of it",
+                fix='x.masked_fill(mask == 0, float("inf")) before a minimum, float("-inf") before a maximum',
+            )

@@ -15,6 +15,7 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, pa
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.sites import reaches
 
 ALIKE = 1e-4  # of the largest slope, what rounding leaves between equal ones
 
@@ -78,6 +79,8 @@ def deciding_parameters_are_trained(probe: Probe) -> None:
         used = first_use.get(id(parameter))
         if not parameter.requires_grad or used is None or reading.gradient(parameter) is not None:
             continue
+        if any(reaches(site.decision, parameter) for site in sites):  # type: ignore[arg-type]
+            continue  # through D, which is returned for whoever uses it
         if any(reading.graph.depends(n, used.number) for n in choices) and _moves(passes, reading, parameter):
             raise Violation(
                 f"{name} has a part in what is kept, and no gradient reaches it",

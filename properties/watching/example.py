@@ -35,7 +35,10 @@ def subject_of_example(example: Callable[[], Any]) -> Subject:
         shown = ", ".join([*map(described, args), *(f"{k} {described(v)}" for k, v in kwargs.items())])
         told = f"{name}(): {type(called).__name__ if module is not None else name} called with {shown}"
         recipe = Recipe(getattr(sys.modules.get(example.__module__), "__file__", None) or "", name)
-        return Subject(name, called, lambda seed: (list(args), dict(kwargs)), module, told, recipe=recipe)
+        again = (lambda: example()[0]) if called is module else None
+        return Subject(
+            name, called, lambda seed: (list(args), dict(kwargs)), module, told, recipe=recipe, rebuild=again
+        )
     if callable(given):
         return Subject(name, given, lambda seed: ([], {}), None, f"{name}(): a function that runs one forward pass")
     raise ExampleError(

@@ -46,6 +46,8 @@ RANKS = {
     "call.decision_is_hard": MISLED,
     "call.dropped_logits_are_masked": MISLED,
     "call.samples_are_independent": MISLED,
+    "call.state_is_saved": OTHER_RESULTS,
+    "call.eval_reaches_every_part": OTHER_RESULTS,
     "call.repeats": OTHER_RESULTS,
     "call.eval_leaves_no_trace": OTHER_RESULTS,
     "call.padding_is_not_kept": OTHER_RESULTS,

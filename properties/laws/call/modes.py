@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,39 @@ from sdtps_ref.properties.watching.sites import CHOOSES, LEAVES, Site, find_site
 
 BETWEEN = 5  # calls of another input
 FAR = 6.0  # standard deviations of the scores, by which those of dropped tokens are moved
+
+
+@law(needs="call", domain=CALL)
+def eval_reaches_every_part(probe: Probe) -> None:
+    """After `module.eval()` every part of the module is in eval mode.
+
+    Why: a dropout or a noise that stays in train mode makes every prediction random, and every metric too low.
+    Breaks when: `train(mode)` is overridden and does not hand on to the parts, or parts are in a plain list.
+    Remedy: `super().train(mode)` first, then what else is to be done; `nn.ModuleList`.
+    """
+    module = passes_of(probe).subject.module
+    if module is None:
+        raise Unsupported("a function has no eval mode")
+    module.eval()
+    left = [name for name, part in module.named_modules() if part.training]
+    module.train()
+    if left:
+        owner = next((type(part) for part in module.modules() if "train" in vars(type(part))), type(module))
+        name = left[0] or type(module).__name__
+        raise Violation(
+            f"{name}{f' and {len(left) - 1} other parts' if len(left) > 1 else ''} stay in train mode after .eval()",
+            where=_line_of(owner, "train") or _line_of(owner, "eval"),
+            effect="noise and dropout go on when the model is used",
+            fix="super().train(mode) in a train() of your own",
+        )
+
+
+def _line_of(owner: type, method: str) -> SourceLine | None:
+    function = vars(owner).get(method)
+    try:
+        return SourceLine(inspect.getsourcefile(function) or "", inspect.getsourcelines(function)[1])  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return None
 
 
 @law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)

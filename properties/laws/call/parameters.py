@@ -14,9 +14,10 @@ from sdtps_ref.properties.kit.source_line import SourceLine, line_that_sets
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.record import Call, watch
 from sdtps_ref.properties.watching.sites import reaches
 
+STEPS = 6  # of training, in which a running mean moves
 ALIKE = 1e-4  # of the largest slope, what rounding leaves between equal ones
 
 
@@ -102,9 +103,13 @@ def _moves(passes: Passes, reading: Reading, parameter: nn.Parameter) -> bool:
     finally:
         with torch.no_grad():
             parameter.copy_(before)
+    return _differ(reading.watched.outputs, after)
+
+
+def _differ(some: list[Tensor], others: list[Tensor]) -> bool:
     return any(
         one.shape != other.shape or not torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
-        for one, other in zip(reading.watched.outputs, after, strict=False)
+        for one, other in zip(some, others, strict=False)
     )
 
 
@@ -137,6 +142,41 @@ def rows_of_parameters_differ(probe: Probe) -> None:
                     effect=f"{len(values)} of them do the work of one",
                     fix=f"nn.init.normal_(self.{name}, std=0.02)",
                 )
+
+
+@law(needs="call", depends="call.repeats", domain=CALL)
+def state_is_saved(probe: Probe) -> None:
+    """What training changes and evaluation uses is in the module's `state_dict`.
+
+    Why: a checkpoint holds parameters and buffers. A running mean in a plain attribute is lost with the process: the
+    model that is loaded starts from what the constructor set, and keeps other tokens than the one that was saved.
+    Breaks when: `self.mean = torch.zeros(dim)` stands where a buffer is meant.
+    Remedy: `self.register_buffer("mean", torch.zeros(dim))`.
+    """
+    subject = passes_of(probe).subject.copy()
+    if subject is None or subject.module is None:
+        raise Unsupported("the module cannot be copied")
+    before = subject.state()
+    for step in range(STEPS):
+        watch(subject.run(step, going_on=True), step)
+    after = subject.state()
+    for name in subject.statistics():
+        if name not in before or before[name].shape != after[name].shape or torch.equal(before[name], after[name]):
+            continue
+        outputs = []
+        for state in (after, after | {name: before[name]}):
+            subject.put_back(state)
+            outputs.append(watch(subject.run(0, training=False), 0).outputs)
+        if any(
+            a.shape != b.shape or not torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(*outputs, strict=False)
+        ):
+            owner, _, own = name.rpartition(".")
+            raise Violation(
+                f"self.{own} is changed by training and used in eval mode, and no state_dict holds it",
+                where=line_that_sets(type(subject.module.get_submodule(owner)), own),
+                effect="a model that is saved and loaded again keeps other tokens",
+                fix=f'self.register_buffer("{own}", ...)',
+            )
 
 
 @law(needs="call", level="SHOULD", domain=CALL)

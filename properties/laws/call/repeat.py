@@ -17,7 +17,7 @@ from sdtps_ref.properties.watching.subject import Subject
 STEPS = 3  # of training, one after another
 
 
-@law(needs="call", domain=CALL)
+@law(needs="call", depends="call.eval_reaches_every_part", domain=CALL)
 def eval_is_deterministic(probe: Probe) -> None:
     """In eval mode, another seed gives the same output: noise is for training.
 
@@ -114,7 +114,7 @@ def _after_others(subject: Subject) -> tuple[Watched, Watched] | None:
     """The same call after one with other values, and after one with those in other places: a counter, or a schedule
     that goes on with every call, is the same in both; buffers are put back to where they started. None where the module
     cannot be copied."""
-    first, second = subject.copy(), subject.copy()
+    first, second = subject.fresh(), subject.fresh()
     if first is None or second is None:
         return None
     found = []

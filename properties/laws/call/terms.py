@@ -7,9 +7,10 @@ import torch
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
+from sdtps_ref.properties.watching.graph import SAME_NUMBERS
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 
 
@@ -23,31 +24,37 @@ def terms_of_the_score_differ(probe: Probe) -> None:
     Remedy: make each term of its own source.
     """
     reading, sites = learned(probe)
-    for site in sites:
-        numbers = (
-            []
-            if site.score_call is None
-            else [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
-        )
-        for call in (reading.watched.calls[n] for n in numbers):
-            if call.name not in SUMS or "sub" in call.name or len(call.read) != 2 or call.read[0] is call.read[1]:
-                continue
-            one, other = (t.detach() for t in call.read)
-            if one.shape == other.shape and one.numel() > 2 and torch.equal(one, other) and one.unique().numel() > 2:
-                made = [reading.watched.watch.number_of(t) for t in call.read]
-                if None in made or made[0] == made[1]:
-                    continue
-                raise Violation(
-                    "two terms that are added up to the score are the same numbers",
-                    where=_copied(call, reading.watched.calls, made[1]),
-                    effect="what one of them was meant to be has no part in what is kept, and the other counts twice",
-                    fix="make each term of its own source",
-                )
+    for call in (call for site in sites for call in reading.behind_score(site)):
+        copied = _copied(reading, call)
+        if copied is not None:
+            raise Violation(
+                "two terms that are added up to the score are the same numbers",
+                where=copied.place_beside(call),
+                effect="what one of them was meant to be has no part in what is kept, and the other counts twice",
+                fix="make each term of its own source",
+            )
 
 
-def _copied(call: Call, calls: list[Call], number: int | None) -> SourceLine | None:
-    """The line of the function that adds them up in which the second one is made."""
-    return call.place if number is None else calls[number].place_beside(call)
+def _copied(reading: Reading, call: Call) -> Call | None:
+    """The call that makes one of two numbers which are added up, where another one made the same."""
+    if call.name not in SUMS or "sub" in call.name or len(call.read) != 2:
+        return None
+    one, other = (t.detach() for t in call.read)
+    if one.shape != other.shape or one.numel() < 3 or not torch.equal(one, other) or one.unique().numel() < 3:
+        return None
+    made = [reading.watched.calls[n] for t in call.read if (n := reading.watched.watch.number_of(t)) is not None]
+    if len(made) < 2 or _source(reading, made[0]) is _source(reading, made[1]):
+        return None  # one thing, as it is and detached
+    # What an earlier call left behind, of the same input, is made of nothing that could be trained.
+    trained = all(reading.upstream(each, tensor) for each, tensor in zip(made, call.read, strict=True))
+    return made[1] if trained else None
+
+
+def _source(reading: Reading, call: Call) -> Call:
+    """The call that made these numbers, behind detached, reshaped and scaled forms of them."""
+    while call.inputs and (call.name in SAME_NUMBERS or (call.name in PRODUCTS and len(call.read) == 1)):
+        call = reading.watched.calls[call.inputs[0]]
+    return call
 
 
 @law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
@@ -65,12 +72,7 @@ def no_part_of_the_score_counts_nothing(probe: Probe) -> None:
         raise Unsupported("a function has no parameters")
     reading, sites = learned(probe)
     for site in sites:
-        numbers = (
-            []
-            if site.score_call is None
-            else [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
-        )
-        for call in (reading.watched.calls[n] for n in numbers):
+        for call in reading.behind_score(site):
             factors = [part for part in call.args if type(part) in (int, float)]
             if call.name not in PRODUCTS or factors != [0] or not call.read[0].requires_grad:
                 continue

@@ -601,4 +601,25 @@ WRONG = (
         "masked_entries_do_not_win",
         ("nearest = (distance * (1 - same)).amin(dim=1)",),
     ),
+    Stranger(
+        "half_in_eval",
+        "A train() of its own does not hand on to the parts.",
+        "eval_reaches_every_part",
+        ("def train(self, mode=True):",),
+    ),
+    Stranger(
+        "unsaved_mean",
+        "A running mean is a plain attribute, in no state_dict.",
+        "state_is_saved",
+        ("self.mean = torch.zeros(dim)", "self.mean = 0.5 * self.mean + 0.5 * tokens.mean(dim=(0, 1))"),
+    ),
+    Stranger(
+        "mask_by_shape",
+        "The mask of the padding is kept by shape, whatever the lengths are.",
+        "repeats",
+        (
+            "weight = self.weigh(words).squeeze(-1).masked_fill(~self.valid(words, lengths), -1e4)",
+            "self.masks[words.shape[:2]] = torch.arange(words.shape[1]) < lengths.unsqueeze(1)",
+        ),
+    ),
 )

@@ -29,8 +29,8 @@ def eval_reaches_every_part(probe: Probe) -> None:
     """After `module.eval()` every part of the module is in eval mode.
 
     Why: a dropout or a noise that stays in train mode makes every prediction random, and every metric too low.
-    Breaks when: `train(mode)` is overridden and does not hand on to the parts, or parts are in a plain list.
-    Remedy: `super().train(mode)` first, then what else is to be done; `nn.ModuleList`.
+    Breaks when: `train(mode)` is overridden and does not hand on to the parts.
+    Remedy: `super().train(mode)` first, then what else is to be done.
     """
     module = passes_of(probe).subject.module
     if module is None:
@@ -42,7 +42,9 @@ def eval_reaches_every_part(probe: Probe) -> None:
         owner = next((type(part) for part in module.modules() if "train" in vars(type(part))), type(module))
         name = left[0] or type(module).__name__
         raise Violation(
-            f"{name}{f' and {len(left) - 1} other parts' if len(left) > 1 else ''} stay in train mode after .eval()",
+            f"{name} and {len(left) - 1} other parts stay in train mode after .eval()"
+            if len(left) > 1
+            else f"{name} stays in train mode after .eval()",
             where=_line_of(owner, "train") or _line_of(owner, "eval"),
             effect="noise and dropout go on when the model is used",
             fix="super().train(mode) in a train() of your own",

@@ -11,7 +11,10 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.record import Call, watch
+from sdtps_ref.properties.watching.subject import Subject
+
+STEPS = 3  # of training
 
 
 @law(needs="call", domain=CALL)
@@ -57,13 +60,14 @@ def _source(reading: Reading, call: Call) -> Call:
     return call
 
 
-@law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
-def no_part_of_the_score_counts_nothing(probe: Probe) -> None:
-    """What is learned for the score is not multiplied by zero on its way to it.
+@law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)
+def every_term_of_the_score_counts(probe: Probe) -> None:
+    """No term that is learned for the score is multiplied by zero on its way to it.
 
     Why: a weight that comes out as zero, as 1 - 2 beta does at beta = 0.5, leaves a network that runs, has gradients of
     exactly zero, and decides nothing.
-    Breaks when: a balance between several terms leaves nothing for one of them.
+    Breaks when: a balance between several terms leaves nothing for one of them. A weight that a schedule raises later,
+    from outside, looks the same.
     Remedy: other weights, or leave the network out.
     """
     passes = passes_of(probe)
@@ -73,21 +77,34 @@ def no_part_of_the_score_counts_nothing(probe: Probe) -> None:
     reading, sites = learned(probe)
     for site in sites:
         for call in reading.behind_score(site):
-            factors = [part for part in call.args if type(part) in (int, float)]
-            if call.name not in PRODUCTS or factors != [0] or not call.read[0].requires_grad:
+            if not _is_times_zero(call) or not call.read[0].requires_grad:
                 continue
             made = reading.watched.watch.number_of(call.read[0])
             own = passes.names(reading.upstream(None if made is None else reading.watched.calls[made], call.read[0]))
             named = dict(module.named_parameters())
             lost = [name for name in own if reading.size(named[name]) == 0]
-            if lost:
+            if lost and _stays_zero(passes.subject, call):
                 raise Violation(
-                    f"a term of the score is multiplied by 0: {lost[0]}{' and others' if len(lost) > 1 else ''} "
-                    "decides nothing",
+                    f"a term of the score is multiplied by 0: {lost[0]} "
+                    + (f"and {len(lost) - 1} more decide nothing" if len(lost) > 1 else "decides nothing"),
                     where=call.place,
                     effect="its gradient is exactly zero: it is never trained",
                     fix="weights of which none is zero, or leave that term out",
                 )
+
+
+def _is_times_zero(call: Call) -> bool:
+    return call.name in PRODUCTS and [part for part in call.args if type(part) in (int, float)] == [0]
+
+
+def _stays_zero(subject: Subject, call: Call) -> bool:
+    """Whether that product is one with zero after some steps of training too, which raise what counts them."""
+    other = subject.copy()
+    if other is None:
+        return True
+    for step in range(STEPS):
+        watched = watch(other.run(step, going_on=True), step)
+    return call.number < len(watched.calls) and _is_times_zero(watched.calls[call.number])
 
 
 @law(needs="call", domain=CALL)

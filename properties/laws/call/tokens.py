@@ -114,15 +114,26 @@ def nothing_is_written_over(probe: Probe) -> None:
     Breaks when: dropped tokens are merged into the kept ones, or votes counted, by `+=` or `scatter_`.
     Remedy: `x.index_put_((rows, index), y, accumulate=True)`, `index_add_`, `scatter_add_`.
     """
-    for call in passes_of(probe).reading().watched.calls:
+    calls = passes_of(probe).reading().watched.calls
+    for call in calls:
+        if call.name == "__setitem__" and not _adds_to_what_it_read(calls, call):
+            continue  # one of several may be meant to stand for all, as of the points in a voxel
         lost = _lost(call)
         if lost:
             raise Violation(
-                f"{lost} of the values that are written by index are written over: their places are not different",
+                f"{lost} of the values that are written by index are replaced by others that go to the same place",
                 where=call.place,
                 effect="of all that goes to one place a single value counts, and which one is not defined",
                 fix="x.index_put_((rows, index), values, accumulate=True), or scatter_add_",
             )
+
+
+def _adds_to_what_it_read(calls: list[Call], call: Call) -> bool:
+    """Whether it ends `x[index] += y`: what it writes was read from there."""
+    target, _, values = call.args
+    return any(
+        each.name == "__getitem__" and each.args[0] is target and each.result is values for each in calls[: call.number]
+    )
 
 
 def _lost(call: Call) -> int:

@@ -592,7 +592,7 @@ WRONG = (
     Stranger(
         "balanced_away",
         "At beta = 0.5 the learned score has no weight.",
-        "no_part_of_the_score_counts_nothing",
+        "every_term_of_the_score_counts",
         ("score = (1 - 2 * self.beta) * self.learned(patches).squeeze(-1) + 2 * self.beta * likeness",),
     ),
     Stranger(

@@ -352,7 +352,7 @@ WRONG = (
     Stranger(
         "viewed_for_turned",
         "Scores of two readers are viewed as if they were transposed.",
-        "scored_token_is_kept",
+        "axes_are_moved",
         ("weight = self.weigh(pages).view(batch, self.readers, count)",),
     ),
     Stranger(

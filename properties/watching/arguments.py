@@ -196,8 +196,11 @@ def _reads_pictures(module: nn.Module) -> bool:
 
 def _combined(parameters: list[inspect.Parameter], sizes: Sizes, flat: bool) -> Iterator[Plan]:
     choices = [_kinds(p) for p in parameters]
-    if flat:
-        choices = [tuple(sorted(choice, key=lambda kind: kind in PICTURES)) for choice in choices]
+    if flat:  # a name that says picture may well mean what was made of one
+        choices = [
+            tuple(sorted(choice, key=lambda kind: kind in PICTURES)) if choice[0] in PICTURES else choice
+            for choice in choices
+        ]
     positional = tuple(p.name for p in parameters if p.kind != p.KEYWORD_ONLY and p.default is p.empty)
     ranked = sorted(
         _products([len(choice) for choice in choices]), key=lambda ranks: (sum(ranks), max(ranks, default=0))

@@ -76,9 +76,11 @@ def decision_reaches_own_aggregator(probe: Probe) -> None:
     tokens, features = inputs_by_name(probe, NAMES)
     for name, pooled in run_modalities(probe, NAMES, tokens, features).items():
         slots, cotangent = _slots(probe, pooled)
-        # Guided by its own feature, or, where its mean token stands for that, by the others' alone.
-        slopes = [probe.gradient(slots, features[of], cotangent) for of in sorted(NAMES, key=lambda of: of != name)]
-        _expect_reached(probe, name, name, next((slope for slope in slopes if slope.any()), slopes[0]))
+        slope = probe.gradient(slots, features[name], cotangent)
+        if not slope.any():  # where its mean token stands for its own feature, it is guided by the others' alone
+            others = (probe.gradient(slots, features[other], cotangent) for other in NAMES if other != name)
+            slope = next((each for each in others if each.any()), slope)
+        _expect_reached(probe, name, name, slope)
         # A dropped token moves its own slots through its own D alone.
         own = probe.gradient(slots, tokens[name], cotangent)
         if (own != 0).any(-1).all():

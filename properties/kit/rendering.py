@@ -35,17 +35,13 @@ class Loader:
     carried: tuple[Callable[..., Any], ...] = ()
 
 
-# What the sources that a script carries need, by the name that they use.
+# The names that the sources which a script carries use, by the module that has them.
 IMPORTS = {
-    "dataclasses": "import dataclasses",
-    "Callable": "from collections.abc import Callable",
-    "Iterator": "from collections.abc import Iterator",
-    "Mapping": "from collections.abc import Mapping",
-    "dataclass": "from dataclasses import dataclass",
-    "Any": "from typing import Any",
-    "Tensor": "from torch import Tensor",
-    "nn": "from torch import nn",
-    "TorchFunctionMode": "from torch.overrides import TorchFunctionMode",
+    "collections.abc": ("Callable", "Iterator", "Mapping"),
+    "dataclasses": ("dataclass",),
+    "typing": ("Any",),
+    "torch": ("Tensor", "nn"),
+    "torch.overrides": ("TorchFunctionMode",),
 }
 
 
@@ -54,20 +50,18 @@ def program(statements: list[Statement], functions: list[str], check: str | None
     ends = [] if check is None else [Statement(f"right = bool({check})")]
     lines = [statement.text for statement in joined([*statements, *ends])]
     used = {name for source in functions for name in names_in(source)}
-    imports = [line for name, line in IMPORTS.items() if name in used]
-    of_torch = [line for line in imports if "torch" in line]
-    standard = sorted(["import sys", *(line for line in imports if "torch" not in line)], key=_from_last)
-    parts = [*standard, "", "import torch", *of_torch, "", loader, ""]
+    needed = {module: [name for name in names if name in used] for module, names in IMPORTS.items()}
+    lines_of = [(module, f"from {module} import {', '.join(names)}") for module, names in needed.items() if names]
+    standard = [line for module, line in lines_of if not module.startswith("torch")]
+    of_torch = [line for module, line in lines_of if module.startswith("torch")]
+    whole = ["import dataclasses"] if "dataclasses" in used else []
+    parts = [*whole, "import sys", *standard, "", "import torch", *of_torch, "", loader, ""]
     parts += [f"\n{source}" for source in functions] + [""] * (2 if functions else 0)
     parts += lines[: len(lines) - len(ends)]
     if check is not None:
         parts += ["", lines[-1], f"print({message!r})"]
         parts += [f"print({NOT_REPRODUCED!r} if right else {REPRODUCED!r})", "sys.exit(0 if right else 1)"]
     return "\n".join(parts) + "\n"
-
-
-def _from_last(line: str) -> tuple[bool, str]:
-    return line.startswith("from"), line
 
 
 def joined(statements: list[Statement]) -> list[Statement]:

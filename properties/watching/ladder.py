@@ -63,10 +63,7 @@ def jump_above(reading: Reading, site: Site) -> tuple[Call, float] | None:
 
 def jump_below(reading: Reading, site: Site) -> tuple[Call, float] | None:
     """The call that the score is made by at which the gradient grows by JUMP or more, and by how much."""
-    if site.score_call is None:
-        return None
-    numbers = [site.score_call.number, *reading.graph.ancestors(site.score_call.number)]
-    return _growth(reading, [reading.watched.calls[n] for n in numbers], -1)
+    return _growth(reading, calls, -1) if (calls := reading.behind_score(site)) else None
 
 
 def first_not_finite(reading: Reading) -> Call | None:

@@ -14,6 +14,8 @@ from sdtps_ref.properties.kit import values
 
 TIES = "ties at the boundary: another choice is as right"
 NO_NOISE_DOOR = "noise cannot be given (no gumbel_noise and decision)"
+HARD = "D is hard in eval mode, where no gradient is owed"
+NOISY = "noise is drawn in eval mode too, and the vectors have none"
 
 
 def _noise(implementation: Any, inputs: Inputs, dtype: torch.dtype, flags: list[str]) -> Found:
@@ -97,16 +99,30 @@ def _gradients(implementation: Any, inputs: Inputs, dtype: torch.dtype, flags: l
     score = tensor(inputs["score"], dtype).requires_grad_()
     if "decision_cotangent" not in inputs:
         return _pipeline_gradients(implementation, inputs, dtype, flags, score)
-    uniform = inputs["uniform"]
+    uniform, cotangent = inputs["uniform"], tensor(inputs["decision_cotangent"], dtype)
     if uniform is None:
-        decision = selector_result(implementation, inputs, dtype, training=False, score=score).decision
-    elif has(implementation, "gumbel_noise") and has(implementation, "decision"):
-        noise = implementation.gumbel_noise(tensor(uniform, dtype))
-        decision = implementation.decision(score, noise, keep=inputs["keep"], tau=inputs["tau"])
-    else:
+
+        def decided() -> Tensor:
+            return selector_result(implementation, inputs, dtype, training=False, score=score).decision
+
+        return Found({"score_from_decision": _in_eval(decided, score, cotangent)})
+    if not (has(implementation, "gumbel_noise") and has(implementation, "decision")):
         raise NotAvailable(NO_NOISE_DOOR)
-    cotangent = tensor(inputs["decision_cotangent"], dtype)
+    noise = implementation.gumbel_noise(tensor(uniform, dtype))
+    decision = implementation.decision(score, noise, keep=inputs["keep"], tau=inputs["tau"])
     return Found({"score_from_decision": values.gradient(decision, score, cotangent)})
+
+
+def _in_eval(output: Callable[[], Tensor], score: Tensor, cotangent: Tensor) -> Tensor:
+    """The score's gradient in eval mode, B N. NotAvailable where there is none, or noise in it: neither is wrong."""
+    found = output()
+    if not found.requires_grad or torch.autograd.grad(found, score, cotangent, True, allow_unused=True)[0] is None:
+        raise NotAvailable(HARD)
+    gradient = values.gradient(found, score, cotangent)
+    torch.manual_seed(1)
+    if not torch.equal(gradient, values.gradient(output(), score, cotangent)):
+        raise NotAvailable(NOISY)
+    return gradient
 
 
 def _pipeline_gradients(
@@ -115,14 +131,18 @@ def _pipeline_gradients(
     if "Ties" in flags:
         raise NotAvailable(TIES)
     tokens = tensor(inputs["tokens"], dtype).requires_grad_()
-    pooled = _loaded_pipeline(implementation, inputs, dtype)(tokens, score)
+    pipeline = _loaded_pipeline(implementation, inputs, dtype)
     cotangent = tensor(inputs["cotangent"], dtype)
-    found = Found({"tokens": values.gradient(pooled, tokens, cotangent)})
+    found = Found({"tokens": values.gradient(pipeline(tokens, score), tokens, cotangent)})
     if inputs["uniform"] is not None:
         found.left_out.append("the score's gradient through a pipeline that draws its own noise")
         return found
+    try:
+        actual = _in_eval(lambda: pipeline(tokens, score), score, cotangent)
+    except NotAvailable as reason:
+        found.left_out.append(str(reason))
+        return found
     # The mask's slope at D = 1 is the implementation's own: compare after it has been taken out.
-    actual = values.gradient(pooled, score, cotangent)
     noise = np.zeros_like(inputs["score"])
     parameters = oracle.SlotParameters(**inputs["parameters"])
     keep, tau = inputs["keep"], inputs["tau"]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sdtps_ref.golden import by_shape
 from sdtps_ref.properties.kit import values
 
 Inputs = Mapping[str, Any]
@@ -33,11 +34,13 @@ def sizes_of(inputs: Inputs, tokens: Any) -> dict[str, Any]:
 
 
 def loaded(implementation: Any, method: str, dtype: torch.dtype, *weights: Inputs, **arguments: Any) -> Any:
-    """What a factory returns, with the case's weights. NotAvailable when it has no load_weights."""
+    """What a factory returns, with the case's weights. NotAvailable where they cannot be put in."""
     made = built(implementation, method, dtype, **arguments)
-    if not callable(getattr(made, "load_weights", None)):
-        raise NotAvailable(f"what {method} returns has no load_weights")
-    made.load_weights(*(tensors(one, dtype) for one in weights))
+    given = [tensors(one, dtype) for one in weights]
+    if callable(getattr(made, "load_weights", None)):
+        made.load_weights(*given)
+    elif len(given) > 1 or not by_shape.fill(made, given[0]):
+        raise NotAvailable(f"what {method} returns has no load_weights, nor parameters of the vectors' shapes")
     return made
 
 

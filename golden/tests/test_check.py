@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdtps_ref import decision as reference_decision
 from sdtps_ref import selection as reference_selection
@@ -15,8 +15,10 @@ from sdtps_ref.__main__ import main
 from sdtps_ref.golden import check, stages, vectors
 from sdtps_ref.golden.floats import FORMATS
 from sdtps_ref.properties.contract import Selection
+from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.reference import Reference
-from sdtps_ref.properties.selftest.planted.baseline import Plain
+from sdtps_ref.properties.selftest.planted.baseline import Plain, SelectionResult
+from sdtps_ref.properties.targets.adapters import wrappers
 
 FILES = vectors.read_all(vectors.FOLDER)
 
@@ -39,7 +41,7 @@ def test_the_reference_meets_every_vector(mask: Any) -> None:
 
 
 def test_an_implementation_with_the_contract_alone_is_checked() -> None:
-    """Decisions, selections, extra tokens and D's gradient need no more than the contract; the rest is said."""
+    """What needs no more than the contract, and parameters of the vectors' shapes, is checked; the rest is said."""
     found = reports(Plain())
 
     assert [m for report in found.values() for m in report.mismatches] == []
@@ -48,8 +50,10 @@ def test_an_implementation_with_the_contract_alone_is_checked() -> None:
         "selection",
         "extra_token",
         "gradients",
+        "pipeline",
     }
-    assert "what aggregator returns has no load_weights" in found["aggregation"].unchecked
+    without = "what aggregator returns has no load_weights, nor parameters of the vectors' shapes"
+    assert without in found["aggregation"].unchecked
 
 
 class ByPosition(Plain):
@@ -84,6 +88,91 @@ def test_the_order_of_the_kept_and_the_choice_among_ties_are_free(right: type[Pl
 
     assert [m.message for report in found.values() for m in report.mismatches] == []
     assert found["selection"].checked == reports(Plain(), "selection")["selection"].checked
+
+
+class NoiseInEval(Plain):
+    """Draws its noise in eval mode too."""
+
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> SelectionResult:
+        """As in train mode."""
+        return super().select(tokens, score, keep, tau, True)
+
+
+class HardInEval(Plain):
+    """D has no gradient in eval mode."""
+
+    def select(self, tokens: Tensor, score: Tensor, keep: int, tau: float, training: bool) -> SelectionResult:
+        """Under no_grad in eval mode."""
+        with torch.set_grad_enabled(training):
+            return super().select(tokens, score, keep, tau, training)
+
+
+class Adapts(Plain):
+    """Adapted from a module that does not return what it pools."""
+
+    def multimodal(self, **sizes: Any) -> Any:
+        """As an adapter looks for it."""
+        return wrappers.pooled({}, 4)
+
+
+@pytest.mark.parametrize(
+    ("right", "stage", "reason"),
+    [
+        (NoiseInEval, "gradients", "noise is drawn in eval mode too, and the vectors have none"),
+        (HardInEval, "gradients", "D is hard in eval mode, where no gradient is owed"),
+        (Adapts, "multimodal", "pooled tokens of three modalities are not returned here"),
+    ],
+)
+def test_what_cannot_be_compared_is_not_wrong(right: type[Plain], stage: str, reason: str) -> None:
+    """Noise or no gradient in eval mode, and what an adapter cannot reach, are said to be unchecked."""
+    found = reports(right(), stage)[stage]
+
+    assert not found.mismatches
+    assert found.unchecked[reason] > 1
+
+
+class Pools(nn.Module):
+    """The published aggregation, its parameters named and ordered in a way of its own."""
+
+    def __init__(self, dim: int, slots: int, approximate: str):
+        super().__init__()
+        hidden = int(0.2 * dim)
+        self.temper = nn.Parameter(torch.ones(1, 1, 1))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(approximate=approximate), nn.Linear(hidden, slots)
+        )
+
+    def forward(self, tokens: Tensor, decision: Tensor | None) -> Tensor:
+        """B M C, from tokens B K C and D at them, B K."""
+        logits = self.mlp(tokens).transpose(1, 2) * self.temper
+        if decision is not None:
+            logits = logits - (1 - decision.unsqueeze(1)) * 1e10
+        return logits.softmax(-1) @ tokens
+
+
+class Unnamed(Plain):
+    """Its aggregator has the vectors' shapes, and no load_weights."""
+
+    approximate = "none"
+
+    def aggregator(self, *, dim: int, slots: int) -> nn.Module:  # type: ignore[override]
+        """Of dim C and M slots."""
+        return Pools(dim, slots, self.approximate)
+
+
+class Approximate(Unnamed):
+    """As Unnamed, with an approximate GELU."""
+
+    approximate = "tanh"
+
+
+def test_weights_are_given_by_shape() -> None:
+    """What has parameters of the vectors' shapes is held to them without load_weights."""
+    right, wrong = (reports(which(), "aggregation")["aggregation"] for which in (Unnamed, Approximate))
+
+    assert not right.mismatches
+    assert right.checked > 60
+    assert wrong.mismatches
 
 
 class OneBit(Plain):
@@ -296,9 +385,12 @@ def test_an_answer_is_right_up_to_its_allowance(answer: list[float], message: st
     assert found is None or (message is not None and found.startswith(message))
 
 
-@pytest.mark.parametrize("raised", [ValueError("boom"), NotImplementedError("not yet")])
+@pytest.mark.parametrize("raised", [ValueError("boom"), NotImplementedError("not yet"), Unsupported("let me off")])
 def test_an_implementation_that_raises_is_a_mismatch_or_unchecked(raised: Exception) -> None:
-    """What raises when it is called is wrong, in one line; a factory that is not implemented is not checked."""
+    """What raises when it is called is wrong, in one line; a factory that is not implemented is not checked.
+
+    Only an adapter of this project can say that something is not supported.
+    """
 
     class Raises(Plain):
         def selector(self, **sizes: Any) -> Any:
@@ -309,4 +401,4 @@ def test_an_implementation_that_raises_is_a_mismatch_or_unchecked(raised: Except
     if isinstance(raised, NotImplementedError):
         assert not found.mismatches and "selector is not implemented" in found.unchecked
     else:
-        assert {m.message for m in found.mismatches} == {"raised ValueError: boom"}
+        assert {m.message for m in found.mismatches} == {f"raised {type(raised).__name__}: {raised}"}

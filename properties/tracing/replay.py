@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 from sdtps_ref.properties.tracing.step_watch import StepWatch
 from sdtps_ref.properties.watching.graph import Graph
 from sdtps_ref.properties.watching.record import IN_PLACE, Call, tensors_in
+from sdtps_ref.properties.watching.storage import is_there
 
 CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
 DRAWS = {"rand_like", "randn_like", "bernoulli", "bernoulli_", "exponential_", "uniform_", "normal_", "multinomial",
@@ -83,6 +84,8 @@ class Replay:
 
     def _call(self, call: Call, replaced: dict[int, Tensor]) -> list[Tensor] | None:
         name, own = call.name, call.tensors
+        if name in DRAWS:  # what is drawn into memory that was made again is what was drawn
+            replaced.update({id(t): self._copy(t) for t in own if id(t) in replaced})
         if name in LEAVES_TORCH or name in DRAWS or not any(id(t) in replaced for t in call.read):
             return None
 
@@ -120,14 +123,6 @@ class Replay:
         own = args[0].clone()
         replaced[id(target)] = own
         return (own, *args[1:])
-
-
-def is_there(tensor: Tensor) -> bool:
-    """Whether a tensor's memory is: FSDP frees that of whole parameters between forward and backward."""
-    if tensor.layout != torch.strided or tensor.numel() == 0 or tensor.device.type == "meta":
-        return tensor.device.type != "meta"
-    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.untyped_storage().nbytes() >= (tensor.storage_offset() + last + 1) * tensor.element_size()
 
 
 def _no_autocast(device: str) -> contextlib.AbstractContextManager[Any]:

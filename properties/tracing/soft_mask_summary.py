@@ -98,13 +98,21 @@ def _noise(flow: Flow, p: Tensor, score: Tensor, tau: float | None) -> str:
     if float(within.sqrt().max()) < floor:
         return "none"
     if not _drawn(flow):
-        return "frozen"
+        return "unread" if _follows(noise, score) else "frozen"
     both = seen.all(0)
     if len(p) > 1 and bool(both.any()):
         apart = (noise[1:, both] - noise[:1, both]).abs()
         if float(apart.max()) < floor:
             return "shared"
     return "fresh"
+
+
+def _follows(noise: Tensor, score: Tensor) -> bool:
+    """Whether what is added to the score is a multiple of it, B N: a temperature that was read amiss, and no noise."""
+    score = score - score.mean(-1, keepdim=True)
+    noise = noise.nan_to_num()
+    rest = noise - score * (noise * score).sum() / (score**2).sum()
+    return float((rest**2).sum()) < ALIKE**2 * float((noise**2).sum())
 
 
 def noise_line(flow: Flow) -> SourceLine | None:

@@ -16,6 +16,7 @@ from sdtps_ref.properties.tracing.step_watch import StepWatch
 from sdtps_ref.properties.watching.reading import SoftMask, soft_mask
 from sdtps_ref.properties.watching.record import Call, Watched
 from sdtps_ref.properties.watching.sites import Site, find_sites
+from sdtps_ref.properties.watching.weighing import leading_back
 
 FOLLOWED = 80  # calls on each side of the decision whose gradients are followed
 
@@ -74,6 +75,8 @@ def prepare(
         reading.sites = found
         if not found:
             return None
+        for site in found:
+            leading_back(reading, site)
         masks = {id(site): _mask(site) for site in found if site.decision is not None} if jacobian else {}
     loss, scale = unscaled(watch, root)
     step = Step(module, reading, capture, StepPasses(module, reading, masks), scale * outer, loss, outputs)
@@ -113,6 +116,7 @@ def _follow(step: Step, most: int) -> None:
     for site in step.sites:
         flow = step.flow(site)
         capture.watch(t for t in (site.score, site.ranked, site.decision) if t is not None)
+        capture.watch(t for t, _ in leading_back(step.reading, site))
         near: list[Call] = [c for c in (flow.pooled, flow.weights, flow.mask, flow.soft) if c is not None]
         near += [calls[n] for n in flow.after[:most]]
         if site.decision_call is not None:

@@ -81,16 +81,23 @@ class StepReading(Reading):
         found = self.replay.again(answers, last, picks)
         return Remade([_with_result(c, found[c.number]) if c.number in found else c for c in self.watch.calls])
 
+    def ends(self, watched: Any = None) -> list[Tensor]:
+        """The pooled tokens of every site, as they come when the calls are made again."""
+        watched = watched or self._unchanged()
+        return [watched.calls[end.number].tensors[0].detach() for end in self._ends]
+
     def loss(self, watched: Any = None) -> Tensor | None:
         """What the loss does, to first order, when the pooled tokens change."""
-        if watched is None:
-            watched = self.again({s.decision_call.number: _same for s in self.sites if s.decision_call is not None})
+        watched = watched or self._unchanged()
         parts = []
         for end in self._ends:
             slope = self.gradient(end.tensors[0])
             if slope is not None and slope.shape == end.tensors[0].shape:
                 parts.append((watched.calls[end.number].tensors[0].double() * slope.double()).sum())
         return torch.stack(parts).sum() if parts else None
+
+    def _unchanged(self) -> Any:
+        return self.again({s.decision_call.number: _same for s in self.sites if s.decision_call is not None})
 
 
 def _same(value: Tensor) -> Tensor:

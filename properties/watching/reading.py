@@ -29,6 +29,7 @@ class Reading:
     sites: list[Site]
     run: Callable[[], Any]
     seed: int
+    weighings: dict[int, list[tuple[Tensor, Call]]] = field(default_factory=dict)  # see weighing.py
     _slopes: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
 
     @cached_property
@@ -45,6 +46,10 @@ class Reading:
             for tensor in self.watched.outputs
             if tensor.requires_grad and not any(tensor is d for d in decisions) and not is_hard(tensor)
         ]
+
+    def ends(self, watched: Watched | None = None) -> list[Tensor]:
+        """What the call comes to, all of it; of a call that was made again, if one is given."""
+        return (watched or self.watched).outputs
 
     @property
     def returns_decision(self) -> bool:

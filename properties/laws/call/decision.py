@@ -62,7 +62,7 @@ def _tells(reading: Reading, site: Site) -> bool:
         return True
     return any(
         one.shape != other.shape or float((one - other).abs().max()) > 1e-4 * float(one.abs().max() + 1e-6)
-        for one, other in zip(reading.watched.outputs, rounded.outputs, strict=False)
+        for one, other in zip(reading.ends(), reading.ends(rounded), strict=False)
         if one.numel()
     )
 

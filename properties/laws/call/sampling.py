@@ -43,7 +43,8 @@ def _are_probabilities(call: Call) -> bool:
     if given.dim() == 0 or not isinstance(dim, int) or given.shape[dim] < 2:
         return False
     sums = given.sum(dim)
-    return bool((given >= 0).all() and (given <= 1).all() and ((sums - 1).abs() < 1e-4).all())
+    rounding = max(1e-4, 4 * torch.finfo(call.read[0].dtype).eps) if call.read[0].is_floating_point() else 0.0
+    return bool((given >= 0).all() and (given <= 1).all() and ((sums - 1).abs() < rounding).all())
 
 
 @law(needs="call", level="SHOULD", domain=CALL)

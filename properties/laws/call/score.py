@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned
-from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.initialisation import starts_at_zero
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import Site
 
 ALIKE = 1e-5  # of its size, what float32 leaves of numbers that should be the same
 FLAT, MOST = 1e-3, 0.6  # a slope below this is saturated; so large a share of the scores may not be
@@ -28,7 +27,7 @@ def score_tells_tokens_apart(probe: Probe) -> None:
     reading, sites = learned(probe)
     for site in sites:
         score = site.by_sample(site.score.detach())
-        if score.dim() < 2 or score.shape[-1] < 3 or _starts_at_zero(reading, site):
+        if score.dim() < 2 or score.shape[-1] < 3 or starts_at_zero(reading, site):
             continue
         spread = score.amax(-1) - score.amin(-1)
         if bool((spread <= ALIKE * score.abs().amax(-1)).all()):
@@ -38,14 +37,6 @@ def score_tells_tokens_apart(probe: Probe) -> None:
                 effect="the score has no gradient to learn from: the selection stays arbitrary",
                 fix="a softmax sums to one over its own axis: use attention.amax(-1), or the logits before it",
             )
-
-
-def _starts_at_zero(reading: Reading, site: Site) -> bool:
-    """Whether a weight on the way to the score is all zeros, as of layers that are to start with nothing."""
-    return any(
-        isinstance(leaf, nn.Parameter) and leaf.dim() > 1 and not leaf.detach().any()
-        for leaf in reading.upstream(site.score_call, site.score)
-    )
 
 
 @law(needs="call", level="SHOULD", depends="call.score_tells_tokens_apart", domain=CALL)

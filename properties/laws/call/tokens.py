@@ -101,8 +101,7 @@ def tokens_are_picked_whole(probe: Probe) -> None:
 def _is_permutation(order: Tensor) -> bool:
     """Of every row, other than the one that leaves all in place."""
     places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
-    own_inverse = torch.equal(order.gather(-1, order), places)
-    return torch.equal(order.sort(-1).values, places) and not own_inverse
+    return torch.equal(order.sort(-1).values, places) and not torch.equal(order.gather(-1, order), places)
 
 
 @law(needs="call", domain=CALL)

@@ -9,24 +9,65 @@ from sdtps_ref.properties.kit.outcomes import Inconclusive, Unsupported, Violati
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.step import Step
 from sdtps_ref.properties.tracing.step_reading import StepReading
+from sdtps_ref.properties.watching.storage import is_there
 
 # One pass of training tells of these; the others need other inputs, seeds or modes.
-FORWARD = ("call.decision_is_hard", "call.extra_token_is_of_the_dropped")
+FORWARD = (
+    "call.decision_is_hard",
+    "call.extra_token_is_of_the_dropped",
+    "call.keeps_as_many_as_asked",
+    "call.keeps_no_complement",
+    "call.dropped_logits_are_masked",
+    "call.kept_tokens_are_attended",
+    "call.tokens_are_picked_whole",
+    "call.places_are_of_the_kept",
+    "call.axes_are_moved",
+    "call.one_draw_serves_both",
+    "call.logits_are_drawn_from",
+    "call.no_token_is_drawn_twice",
+    "call.score_tells_tokens_apart",
+    "call.score_is_not_saturated",
+    "call.score_is_normalised_by_channels",
+    "call.terms_of_the_score_differ",
+    "call.every_term_of_the_score_counts",
+    "call.masked_entries_do_not_win",
+    "call.nothing_is_written_over",
+    "call.losses_get_what_they_take",
+    "call.what_is_scored_is_used",
+    "call.parts_of_a_list_differ",
+)
 BACKWARD = (
     "call.gradient_reaches_score",
     "call.gain_is_about_one",
     "call.score_is_not_steep",
     "call.choice_is_trained",
+    "call.rows_of_parameters_differ",
 )
 JACOBIAN = ("call.backward_stays_in_its_sample", "call.keeps_the_highest", "call.temperature_divides")
+REMARKS = (
+    "call.choice_is_trained",
+    "call.score_is_not_saturated",
+    "call.every_term_of_the_score_counts",
+    "call.parts_of_a_list_differ",
+    "call.no_token_is_drawn_twice",
+)
 TOGETHER = ("call.decision_meets_its_tokens",)  # judged over all sites at once
 
 
+# Laws that read no numbers but those of the score and D, and what came to them in the backward pass.
+OF_SCORE_AND_D = {*JACOBIAN, *TOGETHER, "call.decision_is_hard", "call.extra_token_is_of_the_dropped",
+                  "call.gradient_reaches_score", "call.gain_is_about_one", "call.score_is_not_steep",
+                  "call.choice_is_trained"}  # fmt: skip
+
+
 def find(step: Step, backward: bool) -> list[Cause]:
-    """What these laws say."""
+    """What these laws say. Of a model whose parameters were freed by now, as FSDP does, only some can be asked."""
     found = []
+    laws = (*FORWARD, *JACOBIAN, *(BACKWARD if backward else ()))
+    if not all(is_there(t) for call in step.reading.watch.calls for t in (*call.read, *call.tensors)):
+        laws = tuple(law_id for law_id in laws if law_id in OF_SCORE_AND_D)
     for site in step.sites:
-        for law_id in (*FORWARD, *JACOBIAN, *(BACKWARD if backward else ())):
+        for law_id in laws:
             found += _held(step, step.reading.at(site), law_id)
     for law_id in TOGETHER if backward else ():
         found += _held(step, step.reading, law_id)
@@ -42,8 +83,7 @@ def _held(step: Step, reading: StepReading, law_id: str) -> list[Cause]:
         law.check(probe)  # type: ignore[arg-type]
     except Violation as violation:
         where, effect, fix = violation.where, violation.effect, violation.fix
-        accuses = law_id != "call.choice_is_trained"
-        return [Cause(law_id, str(violation), where, effect, fix or law.sections["Remedy"], accuses)]
+        return [Cause(law_id, str(violation), where, effect, fix or law.sections["Remedy"], law_id not in REMARKS)]
     except (Unsupported, Inconclusive):
         pass
     except Exception as error:  # a law that stumbles over an unusual step accuses nobody

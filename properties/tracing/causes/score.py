@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.step import Step
+from sdtps_ref.properties.watching.initialisation import starts_at_zero
 from sdtps_ref.properties.watching.sites import Site
 
 ALIKE = 1e-6
@@ -58,7 +59,7 @@ def _same_for_all(step: Step, site: Site) -> list[Cause]:
         return []
     rows = score.reshape(score.shape[0], -1).double()
     within = float((rows - rows.mean(-1, keepdim=True)).abs().max())
-    if within == 0 or not bool(rows.isfinite().all()):
+    if within == 0 or not bool(rows.isfinite().all()) or starts_at_zero(step.reading, site):
         return []
     if float((rows - rows[:1]).abs().max()) > ALIKE * float(rows.abs().max()):
         return []

@@ -13,15 +13,23 @@ from torch.utils.checkpoint import checkpoint
 from sdtps_ref import trace
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.selftest.strangers import RIGHT, WRONG
+from sdtps_ref.properties.tracing.causes.by_law import BACKWARD, FORWARD, JACOBIAN, REMARKS, TOGETHER
 from sdtps_ref.properties.watching.building import find_subjects, quiet
 from sdtps_ref.properties.watching.example import subject_of_example
 from sdtps_ref.properties.watching.record import tensors_in
 
 FUNCTIONS = {"frame_picker", "query_attention"}  # which have no module to trace
-SEEN_IN_ONE_STEP = {
-    "decision_is_hard", "gain_is_about_one", "gradient_reaches_score", "backward_stays_in_its_sample",
-    "decision_meets_its_tokens", "temperature_divides", "score_is_not_steep", "keeps_the_highest", "noise_is_fresh",
-    "extra_token_is_of_the_dropped",
+SEEN_IN_ONE_STEP = {*FORWARD, *BACKWARD, *JACOBIAN, *TOGETHER, "call.noise_is_fresh"}
+# What the step itself shows where the law needs more than one: the causes that are as right.
+ALSO_SEEN = {
+    "call.noise_is_fresh": {"noise_shared", "noise_frozen"},
+    "call.gradient_is_finite": {"overflow"},
+    "call.parameters_are_registered": {"not_in_optimizer"},
+}
+# What the loop does to them: a graph that is kept, or an input changed in place, ends the step; bfloat16 rounds a clamp
+# at 0.9999 to none, and half of all normal numbers to a logarithm of zero.
+OTHERWISE = {("kept_graph", way) for way in ("plain", "autocast", "checkpoint", "compiled")} | {
+    ("centred_in_place", "checkpoint"), ("clamped_decision", "autocast"), ("normal_for_uniform", "autocast"),
 }  # fmt: skip
 FEW = ("caption_pooler", "policy_vit", "counted_router", "phrase_pooler", "pruned_encoder", "grid_selector")
 WAYS = ("plain", "autocast", "checkpoint", "compiled")
@@ -86,14 +94,14 @@ def judge(stranger, way: str) -> None:
 
     assert seen.sites, str(seen)
     assert seen.backwards == 2
-    law = (stranger.law or "").removeprefix("call.")
-    if law not in SEEN_IN_ONE_STEP:
-        assert cause is None, str(seen)
-        return
-    if law == "noise_is_fresh" and way == "autocast":
+    law = f"call.{(stranger.law or '').removeprefix('call.')}"
+    if law == "call.noise_is_fresh" and way == "autocast":
         return  # in bfloat16 noise cannot be told from rounding
+    kinds = {law} | ALSO_SEEN.get(law, set())
+    if law not in SEEN_IN_ONE_STEP or law in REMARKS:
+        assert cause is None or not cause.accuses or cause.kind in kinds, str(seen)
+        return
     assert cause is not None, str(seen)
-    kinds = {"noise_shared", "noise_frozen"} if law == "noise_is_fresh" else {f"call.{law}"}
     assert cause.kind in kinds, str(seen)
     if stranger.at:
         assert any(text in cause.where.text for text in stranger.at), str(seen)
@@ -110,4 +118,5 @@ def test_a_few(stranger):
 @pytest.mark.parametrize("stranger", [s for s in (*RIGHT, *WRONG) if s.name not in FUNCTIONS], ids=lambda s: s.name)
 def test_every_stranger_every_way(stranger, way):
     """In mixed precision, checkpointed and compiled too."""
-    judge(stranger, way)
+    if (stranger.name, way) not in OTHERWISE:
+        judge(stranger, way)

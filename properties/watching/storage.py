@@ -1,0 +1,14 @@
+"""The memory of a tensor that was seen earlier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def is_there(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is: FSDP frees that of whole parameters between forward and backward."""
+    if tensor.layout != torch.strided or tensor.numel() == 0 or tensor.device.type == "meta":
+        return tensor.device.type != "meta"
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.untyped_storage().nbytes() >= (tensor.storage_offset() + last + 1) * tensor.element_size()

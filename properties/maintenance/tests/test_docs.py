@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ PAGES = {
     "docs/expected-failures.md": (3, 0),
     "docs/guides/certify-in-five-minutes.md": (8, 0),
     "docs/guides/in-ci.md": (3, 0),
+    "docs/guides/lightning-timm-tensorboard.md": (8, 0),
     "docs/guides/read-a-certificate.md": (2, 0),
     "docs/guides/why-the-loss-exploded.md": (5, 0),
     "docs/hand-over.md": (5, 0),
@@ -43,6 +45,8 @@ SLOW = {
     "docs/trace.md",
     "docs/your-own-file.md",
 }
+# Those that need other packages, which `tox -e companions` has.
+COMPANIONS = {"docs/guides/lightning-timm-tensorboard.md": ("lightning", "timm", "tensorboard")}
 
 
 @pytest.fixture
@@ -88,6 +92,9 @@ def write_modules(checkout: Path, folder: Path) -> None:
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in PAGES])
 def test_what_a_page_shows_is_so(name: str, checkout: Path, folder: Path) -> None:
     """From top to bottom in one folder: files are written, scripts end well, commands print what stands below them."""
+    for package in COMPANIONS.get(name, ()):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed; it is in `tox -e companions`")
     for block in blocks_of(checkout / name):
         if not block.unrun:
             check_block(block, folder)

@@ -69,59 +69,89 @@ def everything_is_trained(probe: Probe) -> None:
 
 
 @law(needs="model", depends="training.everything_is_trained", domain=BOUNDED)
-def gradient_stays_bounded(probe: Probe) -> None:
-    """|d(output)/d(input)| stays finite and within 3e6 times its size at spread 1, as the spread of a row goes to 0.
+def gradient_stays_finite(probe: Probe) -> None:
+    """d(output)/d(input) is finite where a row's tokens are all equally relevant, or zero.
 
-    Why: on a plain background, or on padding, all tokens are equally relevant. A relevance that is
-    stretched to [0, 1] by its own spread then has a slope of one over that spread: a single such row
-    outweighs all others of the batch, or makes everything NaN.
-    Breaks when: min-max normalisation divides by (max - min) with no epsilon or one of 1e-8 (which is zero
-    in float16), a z-score divides by a bare standard deviation, or a norm is divided by where it is zero.
+    Why: on a plain background, or on padding, all tokens are equally relevant. A relevance that is stretched to
+    [0, 1] by its own spread is then zero over zero, and one such row makes every parameter NaN.
+    Breaks when: min-max normalisation divides by a bare (max - min), a z-score by a bare standard deviation, or a norm
+    is written out and divided by where it is zero.
     Remedy: divide by a spread that counts as 1e-3 at least: `(x - min) / (max - min).clamp_min(1e-3)`; use
     `cosine_similarity(..., eps=1e-3)` for cosines.
     """
-    module, inputs = built_model(probe)
-    case = probe.case
-    floating = {place: part for place, part in tensors(inputs, "model[1]") if part.is_floating_point()}
-    of_tokens = {
-        place: tuple(part.shape)
-        for place, part in floating.items()
-        if part.ndim == 3 and part.shape[1:] == (case.num_tokens, case.dim)
-    }
-    if not of_tokens:
-        raise Unsupported("no input of the model has the axes B N C of its tokens")
-    features = {
-        place: part
-        for place, part in floating.items()
-        if place not in of_tokens and part.ndim in (2, 3) and part.shape[-1] == case.dim
-    }
-    avoided = sum(part.shape[1] if part.ndim == 3 else 1 for part in features.values())
-
-    for apart in (True, False):
-        if apart and avoided + 1 >= case.dim:
-            continue  # no direction is left in which tokens may differ and be equally relevant
-        usual = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, 1.0, apart))
+    level = _LevelRows(probe)
+    for apart in level.ways():
         for spread in SPREADS:
-            alike = f"a sample's {'relevances to text and image' if apart else 'tokens'}"
-            alike += " are all the same" if spread == 0 else f" differ by about {spread:g}"
-            found = _sizes(probe, module, _level_tokens(probe, inputs, of_tokens, features, spread, apart), alike)
-            for place, (size, gradient) in found.items():
+            level.sizes(spread, apart)
+    # A zero has no direction, so a cosine may be steep there (torch's own normalize is): finite is enough.
+    zeros = {
+        place: probe.given("zero_tokens", torch.zeros(shape).to(probe.tokens), requires_grad=True)
+        for place, shape in level.of_tokens.items()
+    }
+    inputs = own_inputs(probe, level.inputs, lambda place, value: zeros.get(place))
+    _sizes(probe, level.module, inputs, "the tokens are zero")
+
+
+@law(needs="model", level="SHOULD", depends="training.gradient_stays_finite", domain=BOUNDED)
+def gradient_stays_bounded(probe: Probe) -> None:
+    """|d(output)/d(input)| stays within 3e6 times its size at spread 1, as the spread of a row goes to 0.
+
+    Why: a relevance that is stretched to [0, 1] by its own spread has a slope of one over that spread: a row whose
+    tokens are almost alike outweighs all others of the batch.
+    Breaks when: min-max normalisation divides by (max - min) with an epsilon of 1e-8, which is zero in float16.
+    Remedy: divide by a spread that counts as 1e-3 at least: `(x - min) / (max - min).clamp_min(1e-3)`.
+    """
+    level = _LevelRows(probe)
+    for apart in level.ways():
+        usual = level.sizes(1.0, apart)
+        for spread in SPREADS:
+            for place, (size, gradient) in level.sizes(spread, apart).items():
                 limit = BOUND * usual[place][0]
                 if size > limit:
                     saw, most = digits.apart(size, limit, least=3)
                     raise Violation(
                         f"gradient of the output to input {short(place)!r} has norm {saw} where "
-                        f"{alike}, but should stay under {most}, which is {BOUND:g} times its norm where "
-                        "they differ by about 1",
+                        f"{level.alike(spread, apart)}, but should stay under {most}, which is {BOUND:g} times its "
+                        "norm where they differ by about 1",
                         check=gradient.norm() <= limit,
                     )
 
-    # A zero has no direction, so a cosine may be steep there (torch's own normalize is): finite is enough.
-    zeros = {
-        place: probe.given("zero_tokens", torch.zeros(shape).to(probe.tokens), requires_grad=True)
-        for place, shape in of_tokens.items()
-    }
-    _sizes(probe, module, own_inputs(probe, inputs, lambda place, value: zeros.get(place)), "the tokens are zero")
+
+class _LevelRows:
+    """The model on tokens that differ little, or, `apart`, whose relevances do."""
+
+    def __init__(self, probe: Probe):
+        self.probe = probe
+        self.module, self.inputs = built_model(probe)
+        case = probe.case
+        floating = {place: part for place, part in tensors(self.inputs, "model[1]") if part.is_floating_point()}
+        self.of_tokens = {
+            place: tuple(part.shape)
+            for place, part in floating.items()
+            if part.ndim == 3 and part.shape[1:] == (case.num_tokens, case.dim)
+        }
+        if not self.of_tokens:
+            raise Unsupported("no input of the model has the axes B N C of its tokens")
+        self.features = {
+            place: part
+            for place, part in floating.items()
+            if place not in self.of_tokens and part.ndim in (2, 3) and part.shape[-1] == case.dim
+        }
+
+    def ways(self) -> tuple[bool, ...]:
+        """Both, or tokens alone where no direction is left in which they may differ and be equally relevant."""
+        avoided = sum(part.shape[1] if part.ndim == 3 else 1 for part in self.features.values())
+        return (False,) if avoided + 1 >= self.probe.case.dim else (True, False)
+
+    def sizes(self, spread: float, apart: bool) -> dict[str, tuple[float, Tensor]]:
+        """Of the gradients to the inputs, which are finite."""
+        tokens = _level_tokens(self.probe, self.inputs, self.of_tokens, self.features, spread, apart)
+        return _sizes(self.probe, self.module, tokens, "" if spread == 1 else self.alike(spread, apart))
+
+    def alike(self, spread: float, apart: bool) -> str:
+        """In words."""
+        what = f"a sample's {'relevances to text and image' if apart else 'tokens'}"
+        return what + (" are all the same" if spread == 0 else f" differ by about {spread:g}")
 
 
 def _expect_registered(probe: Probe, module: Any, outputs: dict[str, Tensor], registered: dict[str, Tensor]) -> None:

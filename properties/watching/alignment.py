@@ -101,8 +101,9 @@ def _silences_another(reading: Reading, site: Site, other: Tensor) -> bool:
         picked = None if each is site else _picked(reading, each)
         if picked is None:
             continue
+        before = _rows_that_matter(reading, picked[0], None)
         after = _rows_that_matter(reading, picked[0], {site.decision_call.number: lambda r: other.to(r)})
-        if after is not None and bool((~after).any()):
+        if before is not None and after is not None and bool((before & ~after).any()):
             return True
     return False
 

@@ -44,7 +44,7 @@ def parted(reading: Reading, site: Site, weights: tuple[Tensor, Call] | None = N
     decision, call = weights or (site.decision, site.decision_call)
     if decision is None or call is None or site.time_first:
         return None
-    if weights is None and decision.numel() != site.score.numel():
+    if weights is None and decision.numel() > site.score.numel():
         return None
     try:
         meeting = _Meeting(reading, decision, call)

@@ -265,4 +265,7 @@ def _leak(site: Site, decision: Tensor) -> float:
     if row is None or not row.any():
         return 0.0
     row = site.by_sample(row)
-    return float(row[1:].norm() / row.norm())
+    received = row.reshape(len(row), -1).norm(dim=-1)
+    if int((received > 0).sum()) == 1:
+        return 0.0  # of one sample alone, as where samples are dispatched: its rows are in another order
+    return float(received[1:].norm() / received.norm())

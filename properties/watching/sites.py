@@ -91,8 +91,26 @@ def find_sites(watched: Watched) -> list[Site]:
     for site in sites:
         _find_decision(watched, graph, site, sites)
         _find_score(watched, graph, site)
+    sites = _one_after_another(graph, sites)
     found = [site for site in sites if site.decision is not None or _chooses(watched, graph, site)]
     return found or _given(watched)
+
+
+def _one_after_another(graph: Graph, sites: list[Site]) -> list[Site]:
+    """Of a loop that takes the best one by one, the last turn, with the earlier ones among `further`."""
+    kept: list[Site] = []
+    for site in reversed(sites):
+        last = next((other for other in kept if _goes_on(graph, site, other)), None)
+        if last is None:
+            kept.append(site)
+        else:
+            last.further.insert(0, site.choice)
+    return kept[::-1]
+
+
+def _goes_on(graph: Graph, site: Site, last: Site) -> bool:
+    alike = site.kind == last.kind == "largest" and site.choice.stack == last.choice.stack
+    return site.decision is None and alike and graph.depends(last.choice.number, site.choice.number)
 
 
 def _given(watched: Watched) -> list[Site]:

@@ -20,9 +20,13 @@ from sdtps_ref.properties.kit.law import all_laws
 # What it does to training that one of these is broken. Findings in the user's own call come before those that were
 # made through the contract, and among each other in this order.
 RANKS = {
+    "call.policy_masks_the_keys": UNTRAINED,  # which leaves a class token's output no gradient for the score
+    "call.detached_memory_is_left_alone": UNTRAINED,
+    "call.one_of_one_is_one": UNTRAINED,
     "call.gradient_reaches_score": UNTRAINED,
     "call.gradient_is_finite": UNTRAINED,
     "call.score_tells_tokens_apart": UNTRAINED,
+    "call.ties_do_not_decide": UNTRAINED,
     "call.gain_is_about_one": STEEP,
     "call.backward_stays_in_its_sample": MISLED,
     "call.decision_meets_its_tokens": MISLED,
@@ -32,13 +36,24 @@ RANKS = {
     "call.deciding_parameters_are_trained": UNTRAINED,
     "call.rows_of_parameters_differ": UNTRAINED,
     "call.every_term_of_the_score_counts": UNTRAINED,
+    "call.schedules_end_well": UNTRAINED,
+    "call.parameters_can_leave_zero": UNTRAINED,
     "call.axes_are_moved": MISLED,
     "call.terms_of_the_score_differ": MISLED,
     "call.masked_entries_do_not_win": MISLED,
     "call.sorted_mask_is_put_back": MISLED,
     "call.weights_are_of_the_kept": MISLED,
     "call.kept_tokens_are_attended": MISLED,
+    "call.less_loss_is_rewarded": MISLED,
     "call.losses_get_what_they_take": MISLED,
+    "call.logits_are_drawn_from": MISLED,
+    "call.losses_are_not_crossed": MISLED,
+    "call.score_is_normalised_by_channels": MISLED,
+    "call.numbers_are_not_truncated": MISLED,
+    "call.hard_and_soft_are_of_one_score": MISLED,
+    "call.positions_are_of_the_whole": MISLED,
+    "call.grid_is_x_then_y": MISLED,
+    "call.routed_tokens_keep_their_order": MISLED,
     "call.backward_draws_nothing": MISLED,
     "call.soft_mask_sums_to_one": MISLED,
     "call.scored_token_is_kept": MISLED,
@@ -47,6 +62,7 @@ RANKS = {
     "call.dropped_logits_are_masked": MISLED,
     "call.samples_are_independent": MISLED,
     "call.state_is_saved": OTHER_RESULTS,
+    "call.running_values_move": OTHER_RESULTS,
     "call.eval_reaches_every_part": OTHER_RESULTS,
     "call.repeats": OTHER_RESULTS,
     "call.eval_leaves_no_trace": OTHER_RESULTS,
@@ -64,7 +80,7 @@ RANKS = {
     "gradient.is_finite": UNTRAINED,
     "training.everything_is_trained": UNTRAINED,
     "gradient.well_conditioned": STEEP,
-    "training.gradient_stays_bounded": STEEP,
+    "training.gradient_stays_finite": UNTRAINED,
 }
 # Laws without a rank of their own, by their stage.
 STAGES = {
@@ -81,10 +97,17 @@ STAGES = {
 }
 # What a finding in the user's own call explains of the laws that are judged through the contract.
 FOLLOWS = {
+    "call.one_of_one_is_one": ("call.gradient_reaches_score", "call.choice_is_trained"),
+    "call.policy_masks_the_keys": ("call.gradient_reaches_score",),
+    "call.detached_memory_is_left_alone": ("call.gradient_reaches_score", "call.score_tells_tokens_apart"),
+    "call.ties_do_not_decide": ("call.keeps_the_highest",),
     "call.gradient_reaches_score": ("gradient.reaches_score", "gradient.matches_closed_form"),
     "call.gain_is_about_one": ("gradient.well_conditioned", "gradient.is_finite_in_float16"),
 }
 TRAINING = {
+    "call.less_loss_is_rewarded": "it learns to choose the worst",
+    "call.detached_memory_is_left_alone": "what is kept is not trained",
+    "call.ties_do_not_decide": "what ties is not trained",
     "call.gradient_is_finite": "NaN gradients",
     "call.score_tells_tokens_apart": "all tokens score alike",
     "call.score_is_not_saturated": "saturated score",
@@ -96,8 +119,20 @@ TRAINING = {
     "call.weights_are_of_the_kept": "gradients go to other tokens",
     "call.kept_tokens_are_attended": "nothing is selected",
     "call.losses_get_what_they_take": "a loss leads elsewhere",
+    "call.losses_are_not_crossed": "a loss mixes the samples",
+    "call.score_is_normalised_by_channels": "what is learned is no cosine",
+    "call.numbers_are_not_truncated": "a goal is another number",
+    "call.one_of_one_is_one": "the score is never trained",
+    "call.policy_masks_the_keys": "nothing is selected",
+    "call.hard_and_soft_are_of_one_score": "the score decides nothing",
+    "call.positions_are_of_the_whole": "other tokens are kept",
+    "call.grid_is_x_then_y": "other places are looked at",
+    "call.routed_tokens_keep_their_order": "it reads what comes later",
     "call.axes_are_moved": "rows are scrambled",
     "call.every_term_of_the_score_counts": "a part is never trained",
+    "call.schedules_end_well": "it ends late in training",
+    "call.parameters_can_leave_zero": "a part is never trained",
+    "call.running_values_move": "a running value stands still",
     "call.masked_entries_do_not_win": "a loss is always 0 in part",
     "call.generator_goes_on": "noise is always the same",
     "call.backward_draws_nothing": "gradients of another choice",
@@ -114,7 +149,7 @@ TRAINING = {
     "call.backward_stays_in_its_sample": "gradients cross samples",
     "call.decision_meets_its_tokens": "gradients go to other tokens",
     "call.score_is_not_steep": "steep score",
-    "training.gradient_stays_bounded": "steep score",
+    "training.gradient_stays_finite": "NaN gradients",
     "training.everything_is_trained": "a part is never trained",
 }
 GAINS = ("call.gain_is_about_one", "gradient.well_conditioned")

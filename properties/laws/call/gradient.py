@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
@@ -31,6 +32,7 @@ from sdtps_ref.properties.watching.roads import (
 from sdtps_ref.properties.watching.sites import Site
 
 NEVER = "the score is never trained: the selection stays what it was at initialisation"
+NOTHING_OF_ITS_OWN = "the choice follows features that other things train, and a loss on this mask trains nothing"
 STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"
 
 
@@ -52,12 +54,23 @@ def _expect_every_site(passes: Passes) -> None:
     for site in reading.sites:
         if site.keeps_all or site.kind == "given" or not (reading.outputs or reading.returns_decision):
             continue
+        if _is_left_over(reading, site):
+            continue
         if site.decision is None:
             _expect_a_gradient(passes, reading, site)
         elif not site.score_is_behind:
             _refuse_other_score(passes, reading, site)
         else:
             _expect_decision_in_use(passes, reading, site)
+
+
+def _is_left_over(reading: Reading, site: Site) -> bool:
+    """Whether this is the last turn of a loop, whose choice nothing that is returned was made of."""
+    made = [reading.watched.watch.number_of(tensor) for tensor in reading.watched.outputs]
+    numbers = [site.choice.number, *(call.number for call in site.further)]
+    if any(n is not None and reading.graph.depends(n, number) for n in made for number in numbers):
+        return False
+    return any(other is not site and str(other.place) == str(site.place) for other in reading.sites)
 
 
 def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> None:
@@ -118,7 +131,9 @@ def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
     if makes_hard_mask(reading, site) and (is_cut(reading, site) or not moved_elsewhere(reading, site)):
         what = "the choice is a hard mask without a gradient: none leads from the output to the score"
-        raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+        upstream = reading.upstream(site.score_call, site.score)
+        effect = NEVER if any(isinstance(leaf, nn.Parameter) for leaf in upstream) else NOTHING_OF_ITS_OWN
+        raise Violation(what, where=where_lost(reading, site), effect=effect, fix=STRAIGHT_THROUGH)
 
 
 def _is_made_of_another(reading: Reading, site: Site) -> bool:

@@ -57,12 +57,16 @@ def scored_token_is_kept(probe: Probe) -> None:
         place = site.place
         if found.at is not None:
             place = found.at.place if found.by_score else found.at.place_beside(site.decision_call)  # type: ignore[arg-type]
+        what = "the tokens that are kept are not those that were scored"
+        fix = "pick from the very tensor that was scored, by indices that count from its first token"
+        if site.decision is not None and site.decision.numel() < site.score.numel():  # of the kept tokens alone
+            what = "D and the kept tokens are in different orders"
+            fix = "gather D and the tokens by the same indices, in the same order"
         raise Violation(
-            f"the tokens that are kept are not those that were scored: the score of token {found.made_of} decides on "
-            f"token {found.acts_on}",
+            f"{what}: the score of token {found.made_of} decides on token {found.acts_on}",
             where=place,
             effect="what is kept is not what scored high, and each score is trained by what another token does",
-            fix="pick from the very tensor that was scored, by indices that count from its first token",
+            fix=fix,
         )
 
 

@@ -13,7 +13,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.forms import SUMS
-from sdtps_ref.properties.watching.graph import DRAWS
+from sdtps_ref.properties.watching.graph import DRAWS, RANDOM
 from sdtps_ref.properties.watching.passes import Passes, first_difference
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Watched
@@ -53,10 +53,28 @@ def noise_is_fresh(probe: Probe) -> None:
             if np.allclose(rows, rows[:1], atol=1e-3):
                 refuse_noise(SHARED_NOISE, place)
             continue
-        noise = rows / first.rate - score
-        noise = noise - noise.mean(-1, keepdims=True)
-        if np.abs(noise).max() > 0.05 and np.abs(noise).mean() > 0.05:
+        noise = _beside(rows / first.rate, score)
+        if np.abs(noise).max() > 0.05 and np.abs(noise).mean() > 0.05 and _is_added(one, site):
             refuse_noise(FROZEN_NOISE, _where_kept(one, site))
+
+
+def _is_added(reading: Reading, site: Site) -> bool:
+    """Whether anything that could be noise goes into D, drawn or held. What differs from a softmax of the score without
+    is another function of it, as an entropic transport plan is."""
+    assert site.decision_call is not None
+    behind = [reading.watched.calls[n] for n in reading.graph.ancestors(site.decision_call.number)]
+    if any(call.name in RANDOM for call in behind):
+        return True
+    held = [t for call in behind for t in call.outside if t.is_floating_point() and not t.requires_grad and t.dim()]
+    return any(t.shape[-1] == site.score.shape[-1] or t.numel() == site.score.numel() for t in held)
+
+
+def _beside(logits: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """What the logits hold beside the score, each row's mean taken off: nothing where they are a multiple of it."""
+    noise, spread = ((part - part.mean(-1, keepdims=True)) for part in (logits - score, score))
+    alike = (noise * spread).sum() / max((spread**2).sum(), 1e-30)
+    rest = noise - alike * spread
+    return rest if (rest**2).sum() < 1e-4 * (noise**2).sum() else noise
 
 
 def _where_kept(reading: Reading, site: Site) -> SourceLine | None:
@@ -166,14 +184,13 @@ def _drawn(passes: Passes, place: int, noise_of: NoiseOf) -> tuple[np.ndarray, S
 def _behind_the_soft_mask(passes: Passes, reading: Reading, site: Site) -> np.ndarray | None:
     """What a softmax over the tokens adds to the score, each row's mean taken off."""
     mask = passes.mask(site)
-    if mask.kind != "softmax" or not mask.probabilities:
+    if mask.kind != "softmax" or not mask.probabilities or not _is_added(reading, site):
         return None
     rows = torch.stack(mask.probabilities).log().numpy() / mask.rate
     score = site.by_sample(site.score.detach()).reshape(len(rows), -1).double().cpu().numpy()
     if score.shape != rows.shape or not np.isfinite(rows).all() or np.abs(score).max() > 1e3:
         return None
-    noise = rows - score
-    noise = noise - noise.mean(-1, keepdims=True)
+    noise = _beside(rows, score)
     if np.abs(noise).max() < 1e-3:
         return None
     return float(np.sign(mask.rate)) * noise.ravel()  # a softmax of the negated score, where the lowest are kept

@@ -130,7 +130,7 @@ def rows_of_parameters_differ(probe: Probe) -> None:
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
             slope = reading.gradient(parameter)
-            if slope is None or parameter.dim() < 2 or parameter.numel() == 0:
+            if slope is None or slope.shape != parameter.shape or parameter.dim() < 2 or parameter.numel() == 0:
                 continue
             values, slopes = (t.detach().reshape(-1, t.shape[-1]) for t in (parameter, slope))
             if len(values) < 2 or not torch.equal(values, values[:1].expand_as(values)) or not slopes.any():

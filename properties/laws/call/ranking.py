@@ -9,10 +9,12 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.direction import points_backwards
 from sdtps_ref.properties.watching.reading import SoftMask
 from sdtps_ref.properties.watching.sites import Site
 
 TRIED = 6  # entries of D
+FLAT = 1e-5  # a slope of D below this is none
 
 
 @law(needs="call", depends="call.backward_stays_in_its_sample", domain=CALL)
@@ -31,10 +33,19 @@ def keeps_the_highest(probe: Probe) -> None:
     for site in sites:
         mask = passes.mask(site)
         _expect_its_own_direction(site, mask)
+        if points_backwards(site):
+            raise Violation(
+                "a higher score keeps a token, while D's gradient says the opposite",
+                where=site.decision_call.place,  # type: ignore[union-attr]
+                effect="the selection is trained backwards",
+                fix="decision = hard + (soft - soft.detach())",
+            )
         kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
         score = site.by_sample(site.ranked.detach())
         if site.kind != "ranking" or kept.shape != score.shape or mask.kind not in ("softmax", "elementwise"):
             continue
+        if mask.rate < FLAT:
+            continue  # what rounding leaves has no direction
         lowest = all(
             bool(k.any() and (~k).any() and s[k].max() <= s[~k].min() and s[k].max() < s[~k].max())
             for k, s in zip(kept, score, strict=True)

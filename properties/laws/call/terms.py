@@ -11,8 +11,9 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.record import Call, watch
+from sdtps_ref.properties.watching.record import Call, tensors_in, watch
 from sdtps_ref.properties.watching.subject import Subject
+from sdtps_ref.properties.watching.winning import won_by
 
 STEPS = 3  # of training
 
@@ -111,30 +112,32 @@ def _stays_zero(subject: Subject, call: Call) -> bool:
 def masked_entries_do_not_win(probe: Probe) -> None:
     """A minimum or maximum over masked numbers is not taken by what is masked.
 
-    Why: a mask that multiplies leaves 0 where nothing is meant to be, and 0 is less than every distance and more than
-    every negative score. The result is 0 whatever the numbers are, and has no gradient.
-    Breaks when: `(distance * (1 - same)).min(1)` is to be the hardest negative.
-    Remedy: `distance.masked_fill(same, float("inf")).min(1)`.
+    Why: a constant stands where nothing is meant to be: 0, where a mask multiplies or fills with it. 0 is less than
+    every distance and more than every negative score, as minus a distance is. The result is that constant whatever the
+    numbers are, and has no gradient.
+    Breaks when: `(distance * (1 - same)).min(1)` is to be the hardest negative, or `(-distance).masked_fill(same, 0)`,
+    `torch.where(same, 0, -distance)`, `likeness[same] = 0` with `.max(1)`.
+    Remedy: `distance.masked_fill(same, float("inf")).min(1)`, `likeness.masked_fill(same, float("-inf")).max(1)`.
     """
-    reading, _ = learned(probe)
+    passes = passes_of(probe)
+    reading = passes.reading()
+    returned = [n for t in tensors_in(reading.watched.output) if (n := reading.watched.watch.number_of(t)) is not None]
     for call in reading.watched.calls:
-        if call.name not in ("min", "max", "amin", "amax") or len(call.read) != 1 or not call.tensors:
+        value = won_by(reading, call)
+        if value is None or not any(reading.graph.depends(last, call.number) for last in returned):
             continue
-        made = reading.watched.watch.number_of(call.read[0])
-        product = None if made is None else reading.watched.calls[made]
-        if product is None or product.name not in PRODUCTS or len(product.read) != 2:
-            continue
-        masks = [t for t in product.read if bool(((t == 0) | (t == 1)).all()) and bool((t == 0).any())]
-        others = [t for t in product.read if not any(t is mask for mask in masks)]
-        result = call.tensors[0].detach()
-        if len(masks) != 1 or len(others) != 1 or bool(result.any()) or result.numel() < 2:
-            continue
-        mask, other = torch.broadcast_tensors(masks[0], others[0].detach())
-        open_ = other[mask == 1]
-        if open_.numel() and bool((open_ != 0).all()):
+        again = [passes.reading(seed) for seed in (1, 2)]  # for these inputs alone it may be so by chance
+        same = [other.watched.calls[call.number : call.number + 1] for other in again]
+        if all(
+            won_by(other, *calls) is not None for other, calls in zip(again, same, strict=True) if _alike(call, calls)
+        ):
             raise Violation(
-                f"the {call.name} is taken by masked entries, which are 0 here, whatever the others are",
+                f"the {call.name} is taken by masked entries, which are {value:g} here, whatever the others are",
                 where=call.place,
-                effect="it is 0 for every sample, and no gradient comes of it",
-                fix='x.masked_fill(mask == 0, float("inf")) before a minimum, float("-inf") before a maximum',
+                effect=f"it is {value:g} for every sample, and no gradient comes of it",
+                fix='x.masked_fill(mask, float("inf")) before a minimum, float("-inf") before a maximum',
             )
+
+
+def _alike(call: Call, others: list[Call]) -> bool:
+    return any(other.name == call.name and other.place == call.place for other in others)

@@ -71,7 +71,7 @@ class TinyEpsilon(Plain):
         return (rows - low) / (high - low + 1e-8)
 
 
-@fault(expected_law="training.gradient_stays_bounded")
+@fault(expected_law="training.gradient_stays_finite")
 class NoEpsilon(Plain):
     """Min-max without any epsilon."""
 
@@ -80,7 +80,7 @@ class NoEpsilon(Plain):
         return (rows - low) / (high - low)
 
 
-@fault(expected_law="training.gradient_stays_bounded")
+@fault(expected_law="training.gradient_stays_finite")
 class BareStandardDeviation(Plain):
     """A z-score over the tokens, by a bare standard deviation."""
 
@@ -88,7 +88,7 @@ class BareStandardDeviation(Plain):
         return (rows - rows.mean(-1, keepdim=True)) / rows.std(-1, keepdim=True)
 
 
-@fault(expected_law="training.gradient_stays_bounded")
+@fault(expected_law="training.gradient_stays_finite")
 class BareNorm(Plain):
     """Cosines by a norm written out, whose square root has no slope at a zero token."""
 

@@ -33,6 +33,7 @@ FORWARD = (
     "call.masked_entries_do_not_win",
     "call.nothing_is_written_over",
     "call.losses_get_what_they_take",
+    "call.numbers_are_not_truncated",
     "call.what_is_scored_is_used",
     "call.parts_of_a_list_differ",
 )

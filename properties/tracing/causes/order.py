@@ -24,6 +24,7 @@ ORDER = (
     "call.score_tells_tokens_apart",
     "call.masked_entries_do_not_win",
     "call.losses_get_what_they_take",
+    "call.numbers_are_not_truncated",
     "cancelled",
     "temperature_low",
     "saturated",

@@ -27,8 +27,10 @@ ALSO_SEEN = {
     "call.parameters_are_registered": {"not_in_optimizer"},
 }
 # What the loop does to them: a graph that is kept, or an input changed in place, ends the step; bfloat16 rounds a clamp
-# at 0.9999 to none, and half of all normal numbers to a logarithm of zero.
-OTHERWISE = {("kept_graph", way) for way in ("plain", "autocast", "checkpoint", "compiled")} | {
+# at 0.9999 to none, and half of all normal numbers to a logarithm of zero. How many gates are to be open at first is
+# not asked of a step, which may be any.
+OTHERWISE = {(name, way) for name in ("kept_graph", "shut_at_first")
+             for way in ("plain", "autocast", "checkpoint", "compiled")} | {
     ("centred_in_place", "checkpoint"), ("clamped_decision", "autocast"), ("normal_for_uniform", "autocast"),
 }  # fmt: skip
 FEW = ("caption_pooler", "policy_vit", "counted_router", "phrase_pooler", "pruned_encoder", "grid_selector")

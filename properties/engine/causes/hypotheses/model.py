@@ -8,6 +8,10 @@ from sdtps_ref.properties.engine.causes.hypotheses.speaking import HAND_ON
 from sdtps_ref.properties.engine.causes.hypothesis import MISLED, OTHER_RESULTS, STEEP, UNTRAINED, Hypothesis, Readings
 
 
+def _divided(r: Readings) -> Any:
+    return r["model.divides_by"] and {"by": r["model.divides_by"], "place": r["model.divides_at"]}
+
+
 def _model_lost(r: Readings) -> bool:
     """The pipeline trains a score; the model's parameters and inputs behind its own score get nothing."""
     return r["wiring.gradient"] == "some" and len(r["model.untrained"] or []) > 1 and bool(r["model.untrained_inputs"])
@@ -56,13 +60,21 @@ HYPOTHESES = (
     Hypothesis(
         "score.divided_by_nothing",
         "where the model makes its score it divides by {by}, which is next to nothing on a plain background",
-        lambda r: r["model.divides_by"] and {"by": r["model.divides_by"], "place": r["model.divides_at"]},
-        ("training.gradient_stays_bounded",),
+        lambda r: r.fails("training.gradient_stays_finite") and _divided(r),
+        ("training.gradient_stays_finite",),
         ("training.*", "gradient.is_finite*"),
         STEEP,
         effect="one row whose tokens are alike outweighs all others of the batch, or makes everything NaN",
         fix="(x - min) / (max - min).clamp(min=1e-3); an epsilon of 1e-3 under the root or in cosine_similarity",
         training="steep score",
+    ),
+    Hypothesis(
+        "score.divided_by_little",
+        "where the model makes its score it divides by {by}, which is next to nothing on a plain background",
+        lambda r: not r.fails("training.gradient_stays_finite") and _divided(r),
+        ("training.gradient_stays_bounded",),
+        effect="a row whose tokens are almost alike outweighs all others of the batch",
+        fix="(x - min) / (max - min).clamp(min=1e-3)",
     ),
     Hypothesis(
         "score.under_no_grad",

@@ -21,7 +21,7 @@ HYPOTHESES = (
         "mask.gain",
         "the mask multiplies the gradient of the score by {gain}",
         gain_far_from_one,
-        ("gradient.well_conditioned", "gradient.is_finite*", "training.gradient_stays_bounded"),
+        ("gradient.well_conditioned", "gradient.is_finite*", "training.gradient_stays_*"),
         ("errors.fully_masked_row", "aggregation.finite_in_half", "runtime.*", "gradient.*"),
         STEEP,
         effect="SGD diverges; Adam spends its step on noise and keeps tokens at random",
@@ -75,6 +75,7 @@ HYPOTHESES = (
             r["mask.gradient_at_zeros"] == "not finite"
             and r["mask.form"] == "before the softmax"
             and not gain_far_from_one(r)
+            and r.fails("gradient.is_finite*")
         ),
         ("aggregation.gradient_equals_gather_first", "gradient.is_finite*"),
         WAKE_OF_POOLING,
@@ -83,6 +84,19 @@ HYPOTHESES = (
         effect="where all N tokens are masked one backward pass makes every parameter NaN",
         fix="torch.where(D > 0, torch.where(D > 0, D, 1.0).log(), -torch.inf)",
         training="NaN gradients",
+    ),
+    Hypothesis(
+        "mask.log_of_zero_if_masked",
+        "the logarithm of D is taken where D = 0, were all N tokens to be masked: its gradient is NaN",
+        lambda r: (
+            r["mask.gradient_at_zeros"] == "not finite"
+            and r["mask.form"] == "before the softmax"
+            and not gain_far_from_one(r)
+            and not r.fails("gradient.is_finite*")
+        ),
+        ("aggregation.gradient_equals_gather_first",),
+        effect="nothing, as long as only kept tokens are pooled, whose D is 1",
+        fix="torch.where(D > 0, torch.where(D > 0, D, 1.0).log(), -torch.inf)",
     ),
     Hypothesis(
         "mask.filled_row",

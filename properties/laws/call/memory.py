@@ -1,0 +1,51 @@
+"""Memory that two tensors share in the user's own call."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sdtps_ref.properties.kit.law import law
+from sdtps_ref.properties.kit.outcomes import Violation
+from sdtps_ref.properties.kit.probe import Probe
+from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.storage import is_there
+
+PARTLY = ("__setitem__", "scatter_", "masked_fill_", "index_fill_", "index_put_", "index_copy_", "masked_scatter_")
+
+
+@law(needs="call", domain=CALL)
+def detached_memory_is_left_alone(probe: Probe) -> None:
+    """What is written into a detached tensor is written into one that has memory of its own.
+
+    Why: `detach()` copies nothing. What is written into its result is written into the trained tensor too, past
+    autograd, and whatever uses that one afterwards sees the marks in place of the numbers.
+    Breaks when: a greedy choice writes -inf over what it has taken, into `score.detach()`.
+    Remedy: `left = score.detach().clone()`.
+    """
+    calls = passes_of(probe).reading().watched.calls
+    trained: set[int] = set()
+    for call in calls:
+        target = call.args[0] if call.name in PARTLY and call.args else None
+        if isinstance(target, Tensor) and not target.requires_grad and target.is_floating_point() and is_there(target):
+            shared = _memory(target)
+            if shared in trained and any(_is_trained(t) and _memory(t) == shared for t in _read_after(calls, call)):
+                raise Violation(
+                    f"{call.name} writes into memory that it shares with a trained tensor, which is used again later",
+                    where=call.place,
+                    effect="what is made of that tensor sees what was written: those entries are lost, and not trained",
+                    fix="write into a copy: score.detach().clone()",
+                )
+        trained |= {_memory(tensor) for tensor in call.tensors if _is_trained(tensor)}
+
+
+def _read_after(calls: list[Call], writing: Call) -> list[Tensor]:
+    return [tensor for call in calls[writing.number + 1 :] for tensor in call.read]
+
+
+def _is_trained(tensor: Tensor) -> bool:
+    return tensor.requires_grad and tensor.is_floating_point() and is_there(tensor)
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -15,8 +15,11 @@ def tensors_of(result: Any, every: bool = False) -> list[Tensor]:
         return [result] if every or result.is_floating_point() else []
     if hasattr(result, "items"):
         result = result.values()
+    elif hasattr(result, "selected_tokens"):  # a selection, some of which may be made when it is read
+        fields = ("selected_tokens", "decision", "keep_indices", "selected_decision", "extra_token")
+        result = [getattr(result, name, None) for name in fields]
     elif hasattr(result, "__dict__"):
-        result = vars(result).values()
+        result = [value for name, value in vars(result).items() if not name.startswith("_")]
     return [part for each in result for part in tensors_of(each, every)] if hasattr(result, "__iter__") else []
 
 

@@ -139,3 +139,10 @@ def gradient(output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
         return torch.zeros_like(source)
     (found,) = torch.autograd.grad(output, source, cotangent.to(output), retain_graph=True, materialize_grads=True)
     return found.detach()  # zeros that torch 2.8 and before materialise ask for a gradient
+
+
+def spoiled(output: Tensor, source: Tensor, cotangent: Tensor) -> Tensor:
+    """By how much a backward pass changes the gradient that it is given."""
+    given = cotangent.to(output).clone()
+    gradient(output, source, given)
+    return given - cotangent.to(output)

@@ -3,15 +3,16 @@ next.
 """
 
 import torch
+from torch import Tensor
 
 from sdtps_ref.properties.kit import belongings, differences
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
-from sdtps_ref.properties.kit.expect import expect_close, expect_nothing
+from sdtps_ref.properties.kit.expect import expect_close, expect_equal, expect_nothing
 from sdtps_ref.properties.kit.later_calls import copied, floating
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.kit.values import _is_filled, modules_in
+from sdtps_ref.properties.kit.values import _is_filled, gradient, modules_in, spoiled
 from sdtps_ref.properties.laws.later_calls import FEW, METHODS, subjects
 from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
 
@@ -23,6 +24,7 @@ BOTH = Domain(
         Case(2, 9, 9, 16, 3, scores="distinct", seed=2),
     )
 )
+LEFT_ALONE = Domain(fixed=(Case(2, 7, 3, 8, 2, dtype="float64"), Case(3, 8, 4, 8, 2, scores="distinct", seed=1)))
 SAME = 1e-6
 
 
@@ -138,6 +140,31 @@ def results_are_the_callers(probe: Probe) -> None:
             )
             told = found[0] if found else "nothing"
             expect_nothing(probe, f"{subject.name}, called {way}: {told}", found)
+
+
+@law(needs="selector|aggregator", depends="gradient.is_finite", domain=LEFT_ALONE)
+def incoming_gradients_are_left_alone(probe: Probe) -> None:
+    """The gradient that a backward pass is given is the same afterwards.
+
+    Why: autograd hands one tensor to all that need it. What a backward pass writes into it, the other summands of the
+    loss receive as well, and `torch.autograd.grad(..., grad_outputs)` changes what its caller holds.
+    Breaks when: a backward pass of one's own saves memory by `grad.sub_(...)`, or writes into `grad.contiguous()`,
+    which is `grad` itself where it is contiguous.
+    Remedy: `grad - ...`, or `grad.clone()` first.
+    """
+    if "selector" in probe.methods:
+        decision = probe.select().decision
+        _expect_left_alone(probe, decision, probe.score, "bn", "decision")
+    if "aggregator" in probe.methods:
+        tokens = probe.tracked_tokens()
+        ones = probe.given("ones", torch.ones_like(tokens[:, :, 0]), requires_grad=True)
+        _expect_left_alone(probe, probe.aggregate(tokens, ones), tokens, "bmc", "aggregated_tokens")
+
+
+def _expect_left_alone(probe: Probe, output: Tensor, source: Tensor, axes: str, name: str) -> None:
+    change = probe.define("change", spoiled, output, source, probe.random(output), helpers=(gradient,))
+    nothing = torch.zeros_like(change)
+    expect_equal(probe, f"change of the gradient to {name}[{axes}]", axes, change, nothing, because="it is not its own")
 
 
 def _carry(probe: Probe) -> None:

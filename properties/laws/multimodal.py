@@ -9,7 +9,7 @@ from torch import Tensor
 from sdtps_ref.properties.kit import values
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
-from sdtps_ref.properties.kit.expect import expect_dtype, expect_finite, expect_keys, expect_shape
+from sdtps_ref.properties.kit.expect import expect_dtype, expect_equal, expect_finite, expect_keys, expect_shape
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -37,6 +37,7 @@ EXTRAS = Domain(
     )
 )
 PAIRS = Domain(fixed=(Case(batch=4, num_tokens=24, keep=4, dim=16, slots=3, dtype="float64"),))
+QUIET = Domain(fixed=(Case(batch=2, num_tokens=8, keep=3, dim=16, slots=2, dtype="float64", training=False),))
 PARALLEL = 1e-9  # of two vectors that are parallel, in float64; tokens that differ are off by 1e-2 and more
 ENOUGH_PAIRS = 4
 WEIGHT = 1e-3  # none or all; what float32 leaves is near 1e-6, and a mean of twelve tokens has 1 / 12 of each
@@ -191,6 +192,28 @@ def noise_is_not_shared(probe: Probe) -> None:
                 "share one draw",
                 check=apart.amax() > 1e-6,
             )
+
+
+@law(needs="multimodal", level="SHOULD", depends="multimodal.shape_follows_inputs", domain=QUIET)
+def noise_is_absent_in_eval(probe: Probe) -> None:
+    """In eval mode d(slots[m])/d(tokens[m]) is the same whatever the seed, for every modality m.
+
+    Why: the forward pass does not see the noise, but everything that differentiates in eval mode does.
+    Breaks when: the modalities' selectors lie in a plain dict or list, which `eval()` does not reach, or noise is added
+    without a look at `self.training`.
+    Remedy: `nn.ModuleDict`, and `noise = gumbel(score) if self.training else 0`.
+    """
+    tokens, features = inputs_by_name(probe, NAMES)
+    built = probe.build("multimodal", modalities=NAMES)
+    if not values.modules_in(built):
+        raise Unsupported("multimodal(...) is no module, so it has no eval mode")
+    for name in NAMES:
+        found = []
+        for seed in (0, 1):
+            slots, cotangent = _slots(probe, probe.call(built, tokens, features, name="pooled", seed=seed)[name])
+            found.append(probe.gradient(slots, tokens[name], cotangent))
+        why = "as with another seed: noise is drawn in eval mode too"
+        expect_equal(probe, f"gradient of {name!r} to its tokens", "bnc", found[1], found[0], because=why)
 
 
 def inputs_by_name(

@@ -22,6 +22,13 @@ PAIRS = covering_cases()
 LARGE = (
     Case(2, 4099, 2048, 8, 2, training=False),
     Case(1027, 3, 2, 8, 2, dtype="float64", scores="far"),
+    Case(2, 401, 301, 8, 2, dtype="bfloat16", scores="distinct", training=False),  # beyond what it counts one by one
+    Case(1, 4099, 2051, 8, 2, dtype="float16", scores="distinct", training=False),
+)
+HALVES = (
+    Case(3, 12, 4, 8, 2, dtype="bfloat16", scores="distinct"),
+    Case(2, 16, 6, 8, 2, dtype="float16", scores="distinct", seed=1),
+    Case(3, 12, 5, 8, 2, dtype="bfloat16", scores="distinct", training=False, seed=2),
 )
 SMOOTH = covering_cases(
     dtype=("float64", "float32"), scores=("normal", "distinct", "constant", "close", "far"), dim=(8,), slots=(1,)
@@ -43,6 +50,7 @@ MANY = (
 )
 ROUNDING = {"float64": 1e-6, "float32": 1e-4, "bfloat16": 0.1, "float16": 2e-2}
 RATE, STRUCTURE = 1e-3, 1e-3
+LEFT = 0.05  # of a sum of absolute values; rounding to eight bits leaves a hundredth
 
 
 @law(needs="selector", depends="selection.gathers_kept_tokens", domain=Domain(fixed=(*PAIRS, *LARGE)))
@@ -163,6 +171,34 @@ def backward_is_softmax(probe: Probe) -> None:
     expect_close(probe, "gradient of decision to score", "bn", seen, owed, tolerance=tolerance, because=why)
     if not case.training:
         _expect_noiseless_softmax(probe, decision, seen, cotangent)
+
+
+@law(needs="selector", depends="decision.backward_is_softmax", domain=Domain(fixed=HALVES))
+def half_backward_is_symmetric(probe: Probe) -> None:
+    """dD_e/d score_n = dD_n/d score_e for a kept token e and a dropped one n, in bfloat16 and float16 too.
+
+    Why: mixed precision is how it is trained, and the backward pass there is seldom looked at. A softmax's Jacobian is
+    symmetric, whatever the noise.
+    Breaks when: D is clamped to one, or the minimum with one is taken, in half precision alone: that halves or cuts the
+    gradient of the kept entries, and leaves that of the others.
+    Remedy: make D in one way in every dtype: `hard + (soft - soft.detach())` needs no clamp.
+    """
+    decision = probe.select().decision
+    hard = decision.detach().round()
+    kept = probe.given("kept", probe.random(decision) * hard)
+    dropped = probe.given("dropped", probe.random(decision, "other") * (1 - hard))
+    by_kept = probe.gradient(decision, probe.score, kept).double() * dropped.double()
+    by_dropped = probe.gradient(decision, probe.score, dropped).double() * kept.double()
+    one, other = by_kept.sum(-1), by_dropped.sum(-1)
+    size = by_kept.abs().sum(-1) + by_dropped.abs().sum(-1)
+    off = (one - other).abs() > LEFT * size
+    if off.any():
+        b = int(off.int().argmax())
+        raise Violation(
+            f"what dropped scores get from the kept entries of decision[b={b}] comes to {float(one[b]):.3g}, and what "
+            f"kept scores get from the dropped ones to {float(other[b]):.3g}, but should to the same",
+            check=(one[b] - other[b]).abs() <= LEFT * size[b],
+        )
 
 
 def _expect_noiseless_softmax(probe: Probe, decision: Tensor, seen: Tensor, cotangent: Tensor) -> None:

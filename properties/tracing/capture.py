@@ -28,6 +28,8 @@ class Capture:
                 continue
             self._held[id(tensor)] = tensor
             keep = values and tensor.numel() <= KEPT
+            # Of a view whose base was written into, this makes the history anew. Left to register_hook, torch crashes.
+            _ = tensor.grad_fn
             self._handles.append(tensor.register_hook(self._hook(id(tensor), keep)))
 
     def _hook(self, key: int, keep: bool) -> Any:

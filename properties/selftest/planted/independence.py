@@ -74,3 +74,25 @@ class ScoresCentredOverTheModalities(Plain):
     ) -> dict[str, SelectionResult]:
         mean = torch.stack(list(scores.values())).mean(0)
         return super().select_each(selectors, tokens, {name: score - mean for name, score in scores.items()})
+
+
+@fault(expected_law="independence.incoming_gradients_are_left_alone")
+class BackwardWritesIntoItsGradient(Plain):
+    """D's soft half has a backward pass of its own, which subtracts in place."""
+
+    def join(self, hard: Tensor, soft: Tensor) -> Tensor:
+        return _HardForward.apply(soft, hard) if ordinary(soft) else super().join(hard, soft)
+
+
+class _HardForward(torch.autograd.Function):
+    """The hard mask, with the soft one's gradient, less its mean, which a softmax does not see."""
+
+    @staticmethod
+    def forward(ctx: Any, soft: Tensor, hard: Tensor) -> Tensor:
+        """Both B N."""
+        return hard.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *reached: Tensor) -> Any:
+        """The same to the score: a softmax takes the mean away."""
+        return reached[0].sub_(reached[0].mean(-1, keepdim=True)), None

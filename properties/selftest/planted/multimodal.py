@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.selftest.planted.baseline import Plain, fault
+from sdtps_ref.properties.selftest.planted.multimodal_baseline import Modalities
 from sdtps_ref.properties.selftest.planted.selection_result import SelectionResult
 
 
@@ -129,3 +130,15 @@ class OneNoiseForAllModalities(Plain):
             torch.set_rng_state(start)
             found |= super().select_each({name: selectors[name]}, tokens, scores)
         return found
+
+
+@fault(expected_law="multimodal.noise_is_absent_in_eval")
+class SelectorsOutOfReach(Plain):
+    """The modalities' selectors lie in a plain list: `eval()` does not reach them."""
+
+    def multimodal(self, *, modalities: tuple[str, ...], **sizes: Any) -> Modalities:
+        made = super().multimodal(modalities=modalities, **sizes)
+        selectors = list(made.selectors)
+        del made.selectors
+        made.selectors = selectors  # type: ignore[assignment]
+        return made

@@ -63,3 +63,25 @@ class PooledInChunks(Plain):
         logits = logits if decision is None else self.mask(logits, decision)
         parts = weights(logits).split(8 * CHUNK)
         return torch.cat([part @ tokens[: part.shape[0]] for part in parts])
+
+
+@fault(expected_law="sizes.half_backward_is_symmetric")
+class HeldToOneInHalf(Plain):
+    """In half precision D is held to one by a minimum, which halves the gradient of every kept entry."""
+
+    def join(self, hard: Tensor, soft: Tensor) -> Tensor:
+        decision = super().join(hard, soft)
+        return decision if hard.dtype in (torch.float32, torch.float64) else decision.minimum(torch.ones_like(hard))
+
+
+@fault(expected_law="sizes.selection_is_exact")
+class CountsRanksInTheScoresDtype(Plain):
+    """Ranks are counted in the dtype of the score: in bfloat16 a count beyond 256 is rounded to even."""
+
+    def hard(self, score: Tensor, indices: Tensor) -> Tensor:
+        rank = torch.zeros_like(score).scatter(-1, score.argsort(-1, descending=True), _counted(score))
+        return (rank <= indices.shape[-1]).to(score.dtype)
+
+
+def _counted(score: Tensor) -> Tensor:
+    return torch.arange(1, score.shape[-1] + 1).to(score).expand_as(score)

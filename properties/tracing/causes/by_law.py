@@ -26,6 +26,9 @@ FORWARD = (
     "call.logits_are_drawn_from",
     "call.no_token_is_drawn_twice",
     "call.score_tells_tokens_apart",
+    "call.ties_do_not_decide",
+    "call.detached_memory_is_left_alone",
+    "call.hard_and_soft_are_of_one_score",
     "call.score_is_not_saturated",
     "call.score_is_normalised_by_channels",
     "call.terms_of_the_score_differ",
@@ -42,7 +45,6 @@ BACKWARD = (
     "call.gain_is_about_one",
     "call.score_is_not_steep",
     "call.choice_is_trained",
-    "call.rows_of_parameters_differ",
 )
 JACOBIAN = ("call.backward_stays_in_its_sample", "call.keeps_the_highest", "call.temperature_divides")
 REMARKS = (

@@ -19,22 +19,28 @@ from sdtps_ref.properties.watching.example import subject_of_example
 from sdtps_ref.properties.watching.record import tensors_in
 
 FUNCTIONS = {"frame_picker", "query_attention"}  # which have no module to trace
+WAYS = ("plain", "autocast", "checkpoint", "compiled")
 SEEN_IN_ONE_STEP = {*FORWARD, *BACKWARD, *JACOBIAN, *TOGETHER, "call.noise_is_fresh"}
 # What the step itself shows where the law needs more than one: the causes that are as right.
 ALSO_SEEN = {
     "call.noise_is_fresh": {"noise_shared", "noise_frozen"},
     "call.gradient_is_finite": {"overflow"},
     "call.parameters_are_registered": {"not_in_optimizer"},
+    "call.policy_masks_the_keys": {"call.gradient_reaches_score"},
 }
-# What the loop does to them: a graph that is kept, or an input changed in place, ends the step; bfloat16 rounds a clamp
-# at 0.9999 to none, and half of all normal numbers to a logarithm of zero. How many gates are to be open at first is
-# not asked of a step, which may be any.
-OTHERWISE = {(name, way) for name in ("kept_graph", "shut_at_first")
-             for way in ("plain", "autocast", "checkpoint", "compiled")} | {
-    ("centred_in_place", "checkpoint"), ("clamped_decision", "autocast"), ("normal_for_uniform", "autocast"),
-}  # fmt: skip
-FEW = ("caption_pooler", "policy_vit", "counted_router", "phrase_pooler", "pruned_encoder", "grid_selector")
-WAYS = ("plain", "autocast", "checkpoint", "compiled")
+# What the loop does to them: a graph that is kept, or an input changed in place, ends the step; autocast makes some
+# write one dtype into another; bfloat16 rounds a clamp at 0.9999 to none, and half of all normal numbers to a logarithm
+# of zero. How many gates are to be open at first is not asked of a step, which may be any.
+OTHERWISE = {(name, way) for name in ("kept_graph", "shut_at_first") for way in WAYS} | {
+    ("centred_in_place", "checkpoint"),
+    ("clamped_decision", "autocast"),
+    ("lone_expert", "autocast"),
+    ("lone_text_token", "autocast"),
+    ("normal_for_uniform", "autocast"),
+    ("surprising_moments", "autocast"),
+}
+FEW = ("caption_pooler", "policy_vit", "counted_router", "phrase_pooler", "pruned_encoder", "grid_selector",
+       "hinge_over_captions")  # fmt: skip
 
 
 class Trainer:

@@ -161,11 +161,11 @@ HYPOTHESES = (
         "the modalities share one draw of noise",
         lambda r: (
             noise_is_there(r)
-            and r.fails("multimodal.noise_*")
+            and r.fails("multimodal.noise_is_not_shared")
             and not r["noise.repeats_with_another_seed"]
             and r["generator.moves"] is not False
         ),
-        ("multimodal.noise_*",),
+        ("multimodal.noise_is_not_shared",),
         (),
         LESS_EXPLORED,
         effect="they explore the same positions at the same time",

@@ -17,7 +17,7 @@ def judged(stranger: Stranger) -> Certificate:
     return check_implementation(planted(), laws=["call"], isolated=False, reproduce=False)
 
 
-EVERYDAY = [*RIGHT[::4], *WRONG[::4]]
+EVERYDAY = [*RIGHT[::8], *WRONG[::8]]
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,7 @@ def test_a_script_needs_torch_and_the_file_alone(
     assert (mended.returncode, mended.stdout.split()[-2:]) == (0, ["not", "reproduced"]), mended.stderr
 
 
+@pytest.mark.slow
 def test_noisy_top_k_is_refused(stranger: Load) -> None:
     """Though the score is replaced, noise that chooses in the forward pass is seen."""
     keep = "        keep_indices = torch.topk(score, keep, dim=1).indices\n"
@@ -226,6 +227,7 @@ def test_noisy_top_k_is_refused(stranger: Load) -> None:
     assert "decision.ignores_noise_forward" in refused_by(module, "decision.ignores_noise_forward")
 
 
+@pytest.mark.slow
 def test_an_older_version_fails_plainly(stranger: Load, capsys: pytest.CaptureFixture[str]) -> None:
     """Fewer items, a hard mask, a word at construction: a failure of one law, no crash, and nothing printed."""
     module = stranger("older")
@@ -250,6 +252,7 @@ def test_what_cannot_be_judged_is_skipped_by_name(stranger: Load) -> None:
     assert "its modalities are rgb, nir, tir" in results["multimodal.shape_follows_inputs"].reason
 
 
+@pytest.mark.slow
 def test_a_predictor_that_nothing_trains_is_told(stranger: Load) -> None:
     """The score's own network stands before the place where the score is put: a note says what D does not reach."""
     module = stranger("multi_modal", ("(tokens).squeeze(-1)", "(tokens).squeeze(-1).detach()"))

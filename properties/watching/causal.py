@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -16,26 +14,21 @@ TRIED = 16  # rows
 CLEARLY = 3.0  # times as much as any other token's part
 
 
-def argument(call: Call, place: int, name: str) -> Any:
-    """What a call was given, by place or name."""
-    return call.kwargs.get(name, call.args[place] if len(call.args) > place else None)
-
-
 def causal_rows(call: Call) -> Tensor | None:
     """B L ..., what stands in the rows of a causal self-attention; None of any other call."""
     if call.name == "scaled_dot_product_attention":
-        query, key = argument(call, 0, "query"), argument(call, 1, "key")
-        mask = argument(call, 3, "attn_mask")
+        query, key = call.argument(0, "query"), call.argument(1, "key")
+        mask = call.argument(3, "attn_mask")
         hidden = None if mask is None else ~mask if mask.dtype == torch.bool else mask.detach() < HIDDEN
-        causal = bool(argument(call, 5, "is_causal")) or is_triangular(hidden)
+        causal = bool(call.argument(5, "is_causal")) or is_triangular(hidden)
         return _together(query.movedim(-2, 1), key.movedim(-2, 1)) if causal and query.dim() > 2 else None
     if call.name == "multi_head_attention_forward":
-        query, key, mask = call.args[0], call.args[1], argument(call, 16, "attn_mask")
+        query, key, mask = call.args[0], call.args[1], call.argument(16, "attn_mask")
         hidden = None if mask is None else mask if mask.dtype == torch.bool else mask.detach() < HIDDEN
         return _together(query.transpose(0, 1), key.transpose(0, 1)) if is_triangular(hidden) else None
     if call.name == "softmax" and call.read and call.read[0].dim() > 2:
         logits = call.read[0]
-        if argument(call, 1, "dim") in (-1, logits.dim() - 1) and is_triangular(logits.detach() < HIDDEN):
+        if call.argument(1, "dim") in (-1, logits.dim() - 1) and is_triangular(logits.detach() < HIDDEN):
             return logits.diagonal(dim1=-2, dim2=-1).movedim(-1, 1)
     return None
 

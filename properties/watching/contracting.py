@@ -84,7 +84,7 @@ def _contracts(reading: Reading, later: Call, place: int, tensor: Tensor, axis: 
 
 
 def _sums_last(call: Call) -> bool:
-    given = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    given = call.argument(1, "dim")
     given = given[0] if isinstance(given, (tuple, list)) and len(given) == 1 else given
     return call.name == "sum" and type(given) is int and given in (-1, call.read[0].dim() - 1)
 

@@ -21,7 +21,7 @@ def points_backwards(site: Site) -> bool:
         return False
     if decision.numel() != score.numel():
         return False
-    largest = site.choice.kwargs.get("largest", site.choice.args[3] if len(site.choice.args) > 3 else True)
+    largest = site.choice.argument(3, "largest", True)
     kept = torch.zeros_like(ranked.detach()).scatter(-1, site.choice.tensors[-1], 1.0).flatten().nonzero().flatten()
     compared = []
     for place in kept.tolist()[:: max(1, len(kept) // TRIED)][:TRIED]:

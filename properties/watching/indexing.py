@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sdtps_ref.properties.watching.causal import argument
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
@@ -38,19 +37,19 @@ def uses(call: Call) -> Iterator[Use]:
     """The indices that a call uses."""
     if call.name in BY_AXIS or call.name == "take_along_dim":
         last = call.name == "take_along_dim"
-        source = argument(call, 0, "input")
+        source = call.argument(0, "input")
         axis, index = (
-            argument(call, 2 if last else 1, "dim"),
-            argument(call, 1 if last else 2, "indices" if last else "index"),
+            call.argument(2 if last else 1, "dim"),
+            call.argument(1 if last else 2, "indices" if last else "index"),
         )
         if isinstance(source, Tensor) and isinstance(index, Tensor) and isinstance(axis, int) and source.dim():
             yield Use(index, source, axis % source.dim(), source.shape[axis])
     elif call.name == "embedding":
-        index, table = argument(call, 0, "input"), argument(call, 1, "weight")
+        index, table = call.argument(0, "input"), call.argument(1, "weight")
         if isinstance(index, Tensor) and isinstance(table, Tensor):
             yield Use(index, table, 0, table.shape[0])
     elif call.name == "one_hot":
-        index, size = argument(call, 0, "tensor"), argument(call, 1, "num_classes")
+        index, size = call.argument(0, "tensor"), call.argument(1, "num_classes")
         if isinstance(index, Tensor) and isinstance(size, int):
             yield Use(index, None, -1, size)
     elif call.name in ("__getitem__", "__setitem__", "index_put", "index_put_"):

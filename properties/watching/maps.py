@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.watching.causal import HIDDEN, argument, token_of
+from sdtps_ref.properties.watching.causal import HIDDEN, token_of
 from sdtps_ref.properties.watching.forms import CONTRACTIONS, PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
@@ -58,7 +58,7 @@ def _masks(call: Call) -> Iterator[tuple[Tensor, Tensor]]:
     """What a call masks a map (... N N) by, and what that hides: ... N N, True where it does."""
     if call.name in ("scaled_dot_product_attention", "multi_head_attention_forward"):
         own = call.name == "scaled_dot_product_attention"
-        mask = argument(call, 3 if own else 16, "attn_mask")
+        mask = call.argument(3 if own else 16, "attn_mask")
         length = call.args[0].shape[-2 if own else 0] if call.args else 0
         keys = call.args[1].shape[-2 if own else 0] if len(call.args) > 1 else 0
         square = isinstance(mask, Tensor) and mask.dim() > 2 and mask.shape[-2] == length == keys > 1

@@ -52,7 +52,7 @@ def normalised(reading: Reading, call: Call) -> Tensor | None:
 
 
 def _axis(call: Call, given: Tensor) -> int | None:
-    axis = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    axis = call.argument(1, "dim")
     return axis if type(axis) is int and -given.dim() <= axis < given.dim() else None
 
 
@@ -66,7 +66,7 @@ def _summed_axes(reading: Reading, given: Tensor, total: Tensor) -> Iterator[int
         if call.name == "sum" and call.read and reading.watched.watch.number_of(call.read[0]) is not None:
             summed = reading.watched.watch.number_of(call.read[0])
             same = reading.graph.origin(summed) == reading.graph.origin(own)  # type: ignore[arg-type]
-            axis = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+            axis = call.argument(1, "dim")
             axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
             if same and type(axis) is int:
                 yield axis

@@ -122,17 +122,20 @@ def first_difference(one: Watched, other: Watched, row: int | None = None, axis:
 
 def alone(subject: Subject, training: bool, row: int = 0, axis: int = 0) -> Watched | None:
     """A pass of one sample alone, samples lying along that axis; None where the arguments cannot be cut."""
+    batch = samples_of(subject, axis)
+    return some_of(subject, training, row % batch, 1, axis) if batch > 1 else None
+
+
+def some_of(subject: Subject, training: bool, first: int, count: int, axis: int = 0) -> Watched | None:
+    """A pass of so many samples from the first one on; None where the arguments cannot be cut, or not to so few."""
     args, kwargs = subject.inputs(0)
     batch = samples_of(subject, axis)
-    if batch < 2:
-        return None
-    own = slice(row % batch, row % batch + 1)
 
     def cut(value: Any) -> Any:
         if isinstance(value, Tensor) and value.dim() > axis and value.shape[axis] == batch:
-            return value.narrow(axis, row % batch, 1)
+            return value.narrow(axis, first, count)
         if isinstance(value, (list, tuple)) and len(value) == batch and not any(isinstance(v, Tensor) for v in value):
-            return value[own]
+            return value[first : first + count]
         if isinstance(value, dict):
             return {name: cut(part) for name, part in value.items()}
         if isinstance(value, (list, tuple)):

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.watching.storage import storage_of
 
 OURS = (str(Path(__file__).resolve().parents[1]), str(Path(__file__).parents[1]))  # by link and by folder
 ENTRY = str(Path(__file__).with_name("subject.py"))  # above it stands who watches, not what is watched
@@ -50,6 +51,10 @@ class Call:
     def place(self) -> SourceLine | None:
         """The user's line that it stands on."""
         return self.stack[0][1] if self.stack else None
+
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """What it was given, by name or place."""
+        return self.kwargs.get(name, self.args[place] if len(self.args) > place else default)
 
     def place_beside(self, *others: Call) -> SourceLine | None:
         """Its line in a function that made one of the other calls too; its own line where there is none."""
@@ -106,11 +111,11 @@ class Watch(TorchFunctionMode):
         self.calls.append(call)
         for tensor in call.tensors:
             self._producer[id(tensor)] = number
-            if key := _storage(tensor):
+            if key := storage_of(tensor):
                 self._owner.setdefault(key, number)
         if name in IN_PLACE or (name.endswith("_") and not name.startswith("__")) or "out" in kwargs:
             for tensor in call.tensors[:1]:
-                if key := _storage(tensor):
+                if key := storage_of(tensor):
                     self._writer[key] = number
         return result
 
@@ -120,17 +125,10 @@ class Watch(TorchFunctionMode):
 
     def _made_by(self, tensor: Tensor) -> list[int]:
         made = [self._producer[id(tensor)]] if id(tensor) in self._producer else []
-        key = _storage(tensor)
+        key = storage_of(tensor)
         if not made and not tensor.requires_grad and key in self._owner:
             made = [self._owner[key]]  # a result under another name that no call gave it, as of `Variable(result)`
         return [*made, self._writer[key]] if key in self._writer else made
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError, ValueError):  # meta, sparse and uninitialised tensors have none
-        return 0
 
 
 def _user_lines() -> tuple[tuple[int, SourceLine], ...]:

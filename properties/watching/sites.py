@@ -173,7 +173,7 @@ def _is_time_first(call: Call, operand: Tensor) -> bool:
     if (CHOOSES[call.name] != "ranking" and not drawn) or operand.dim() < 2 or (operand.dim() > 2 and not drawn):
         return False
     place = 4 if drawn else 2 if call.name in ("topk", "kthvalue") else 1
-    dim = call.kwargs.get("dim", call.args[place] if len(call.args) > place else -1)
+    dim = call.argument(place, "dim", -1)
     return type(dim) is int and dim in (0, -operand.dim()) and operand.shape[0] > operand.shape[1]
 
 

@@ -1,4 +1,4 @@
-"""Where a parameter or a buffer got the values that it starts with."""
+"""The values that parameters and buffers start with: where they got them, and zeros behind a score."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.source_line import SourceLine, line_that_sets
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Watch, watch
+from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.storage import is_there, storage_of
 from sdtps_ref.properties.watching.subject import Subject
+
+
+def starts_at_zero(reading: Reading, site: Site) -> bool:
+    """Whether a weight on the way to the score is all zeros, as of layers that are to start with nothing."""
+    return any(
+        isinstance(leaf, nn.Parameter) and leaf.dim() > 1 and is_there(leaf) and not leaf.detach().any()
+        for leaf in reading.upstream(site.score_call, site.score)
+    )
 
 
 def where_started(subject: Subject, names: list[str]) -> list[SourceLine]:
@@ -46,7 +57,7 @@ def _seen(subject: Subject, names: list[str]) -> list[SourceLine]:
 
 def _line(watched: Watch, tensor: Tensor) -> SourceLine | None:
     """Of the last call that wrote into it, else of the one that made it."""
-    where = tensor.untyped_storage().data_ptr()
+    where = storage_of(tensor)
     number = watched._writer.get(where, watched._owner.get(where))
     return None if number is None else watched.calls[number].place
 

@@ -12,3 +12,11 @@ def is_there(tensor: Tensor) -> bool:
         return tensor.device.type != "meta"
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.untyped_storage().nbytes() >= (tensor.storage_offset() + last + 1) * tensor.element_size()
+
+
+def storage_of(tensor: Tensor) -> int:
+    """The address of its memory; 0 where it has none."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError, ValueError):  # meta, sparse and uninitialised tensors have none
+        return 0

@@ -27,7 +27,7 @@ def won_by(reading: Reading, call: Call) -> float | None:
         return None
     lowest = call.name in LOWEST
     if call.name == "topk":
-        lowest = not call.kwargs.get("largest", call.args[3] if len(call.args) > 3 else True)
+        lowest = not call.argument(3, "largest", True)
     for fill in fills_behind(reading, call):
         masked = numbers == fill.value
         if not 0 < int(masked.sum()) <= fill.count:
@@ -45,7 +45,7 @@ def won_by(reading: Reading, call: Call) -> float | None:
 def _axis(call: Call) -> int | None:
     """The one axis that it is taken over."""
     place = 2 if call.name == "topk" else 1
-    given: Any = call.kwargs.get("dim", call.args[place] if len(call.args) > place else None)
+    given: Any = call.argument(place, "dim")
     if given is None and call.name == "topk":
         return -1
     if isinstance(given, (tuple, list)) and len(given) == 1:

@@ -8,11 +8,11 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
-from sdtps_ref.properties.watching.fewer import fewer, same_line
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
+from sdtps_ref.properties.watching.passes import samples_of, some_of
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.record import Call, Watched
 
 LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "poisson_nll_loss",
           "binary_cross_entropy_with_logits", "soft_margin_loss")  # fmt: skip
@@ -41,11 +41,12 @@ def losses_are_not_crossed(probe: Probe) -> None:
     found = [call for call in found if _is_averaged(reading, call)]
     if not found:
         return
-    small = fewer(passes.subject)
+    batch = samples_of(passes.subject, 0)
+    small = some_of(passes.subject, True, 0, batch - 1) if batch > 1 else None
     for call in found:
         pair = _pair(call)
         count = 0 if pair is None else len(pair[1])
-        if small is None or not _of_samples(same_line(small, call), count):
+        if small is None or not _of_samples(_same_line(small, call), count):
             continue
         raise Violation(
             f"({count}, 1) and ({count},) meet as {count} x {count} in {_told(call)}: every sample meets the numbers "
@@ -54,6 +55,11 @@ def losses_are_not_crossed(probe: Probe) -> None:
             effect="averaged over all pairs, nothing is left of which number belongs to which sample",
             fix="one shape for both: x.squeeze(-1) where it is (B, 1), before they meet",
         )
+
+
+def _same_line(watched: Watched, call: Call) -> list[Call]:
+    """The calls of another pass that stand where this one does."""
+    return [other for other in watched.calls if other.name == call.name and other.place == call.place]
 
 
 def _told(call: Call) -> str:

@@ -13,7 +13,6 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
-from sdtps_ref.properties.watching.causal import argument
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import CHOOSES
@@ -38,7 +37,7 @@ def grid_is_x_then_y(probe: Probe) -> None:
     if not seen:
         raise Unsupported("no map is sampled at chosen positions")
     for call, choice, index, width in seen:
-        grid = _points(argument(call, 1, "grid"), index)
+        grid = _points(call.argument(1, "grid"), index)
         if grid is None:
             continue
         row, column = index // width, index % width
@@ -56,7 +55,7 @@ def grid_is_x_then_y(probe: Probe) -> None:
 
 def _chosen(reading: Reading, call: Call) -> Iterator[tuple[Call, Tensor, int]]:
     """Choices among the places of a sampled map, indices that go from them into the grid, and the map's width."""
-    pixels, grid = argument(call, 0, "input"), argument(call, 1, "grid")
+    pixels, grid = call.argument(0, "input"), call.argument(1, "grid")
     made = reading.watched.watch.number_of(grid) if isinstance(grid, Tensor) else None
     if made is None or pixels.dim() != 4 or grid.dim() != 4:
         return
@@ -111,7 +110,7 @@ def _lies_in_rows(reading: Reading, call: Call, choice: Call, width: int) -> boo
     height = ranked.shape[-1] // width
     if height != width:
         return True
-    pixels, factor = argument(call, 0, "input"), argument(call, 0, "input").shape[-1] / width
+    pixels, factor = call.argument(0, "input"), call.argument(0, "input").shape[-1] / width
     for source in _behind_both(reading, ranked, pixels):
         nearer = 0
         tried = [i for i in range(1, height * width, max(1, height * width // TRIED)) if i // width != i % width]
@@ -155,7 +154,7 @@ def _place(numbers: Tensor, source: Tensor) -> Tensor | None:
 
 def _where(reading: Reading, call: Call, choice: Call) -> SourceLine | None:
     """The line that puts both coordinates together; else that of the call."""
-    made = reading.watched.watch.number_of(argument(call, 1, "grid"))
+    made = reading.watched.watch.number_of(call.argument(1, "grid"))
     for n in [] if made is None else [made, *reading.graph.ancestors(made)]:
         each = reading.watched.calls[n]
         if not reading.graph.depends(n, choice.number):

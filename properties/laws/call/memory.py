@@ -9,7 +9,7 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.storage import is_there
+from sdtps_ref.properties.watching.storage import is_there, storage_of
 
 PARTLY = ("__setitem__", "scatter_", "masked_fill_", "index_fill_", "index_put_", "index_copy_", "masked_scatter_")
 
@@ -28,15 +28,15 @@ def detached_memory_is_left_alone(probe: Probe) -> None:
     for call in calls:
         target = call.args[0] if call.name in PARTLY and call.args else None
         if isinstance(target, Tensor) and not target.requires_grad and target.is_floating_point() and is_there(target):
-            shared = _memory(target)
-            if shared in trained and any(_is_trained(t) and _memory(t) == shared for t in _read_after(calls, call)):
+            shared = storage_of(target)
+            if shared in trained and any(_is_trained(t) and storage_of(t) == shared for t in _read_after(calls, call)):
                 raise Violation(
                     f"{call.name} writes into memory that it shares with a trained tensor, which is used again later",
                     where=call.place,
                     effect="what is made of that tensor sees what was written: those entries are lost, and not trained",
                     fix="write into a copy: score.detach().clone()",
                 )
-        trained |= {_memory(tensor) for tensor in call.tensors if _is_trained(tensor)}
+        trained |= {storage_of(tensor) for tensor in call.tensors if _is_trained(tensor)}
 
 
 def _read_after(calls: list[Call], writing: Call) -> list[Tensor]:
@@ -45,7 +45,3 @@ def _read_after(calls: list[Call], writing: Call) -> list[Tensor]:
 
 def _is_trained(tensor: Tensor) -> bool:
     return tensor.requires_grad and tensor.is_floating_point() and is_there(tensor)
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

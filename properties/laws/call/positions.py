@@ -10,7 +10,7 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
-from sdtps_ref.properties.watching.causal import argument, token_of
+from sdtps_ref.properties.watching.causal import token_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.indexing import WRITES, Use, is_as_chosen, uses
@@ -85,7 +85,7 @@ def _is_ranking(call: Call) -> bool:
     if call.name not in RANKS or not call.read:
         return False
     operand = _ranked(call)
-    axis = argument(call, 2 if call.name == "topk" else 1, "dim")
+    axis = call.argument(2 if call.name == "topk" else 1, "dim")
     return operand.is_floating_point() and operand.dim() == 2 and axis in (None, -1, 1) and operand.shape[1] > 1
 
 

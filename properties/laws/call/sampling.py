@@ -39,7 +39,7 @@ def logits_are_drawn_from(probe: Probe) -> None:
 def _are_probabilities(call: Call) -> bool:
     """Whether what is drawn from lies between 0 and 1 and sums to one along the axis that is drawn over."""
     given: Tensor = call.read[0].detach().float()
-    dim = call.kwargs.get("dim", call.args[4] if len(call.args) > 4 else -1)
+    dim = call.argument(4, "dim", -1)
     if given.dim() == 0 or not isinstance(dim, int) or given.shape[dim] < 2:
         return False
     sums = given.sum(dim)

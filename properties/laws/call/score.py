@@ -12,9 +12,9 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
 from sdtps_ref.properties.watching.contracting import contracted_with, ends_in_channels
-from sdtps_ref.properties.watching.initialisation import starts_at_zero
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.starting import starts_at_zero
 
 ALIKE = 1e-5  # of its size, what float32 leaves of numbers that should be the same
 LONG = 8  # lines of a statement

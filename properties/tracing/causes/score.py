@@ -7,8 +7,8 @@ from torch import Tensor
 
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.step import Step
-from sdtps_ref.properties.watching.initialisation import starts_at_zero
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.starting import starts_at_zero
 
 ALIKE = 1e-6
 

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from sdtps_ref.golden.oracle_functions import Array, float64, gelu, linear, normal_cdf, softmax, softmax_vjp
 
-# numpy has no erfc. Phi(x) = erfc(-x / sqrt 2) / 2 keeps its digits in the lower tail, where 1 + erf(x) cancels.
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Gradients:
 
 def gumbel_noise(uniform: ArrayLike) -> Array:
     """-log(-log U), any shape. ValueError unless 0 < U < 1: at both ends the noise is infinite."""
-    u = _float64(uniform)
+    u = float64(uniform)
     if not np.all((u > 0) & (u < 1)):
         raise ValueError(f"uniform must lie strictly between 0 and 1, but spans [{u.min()}, {u.max()}]")
     return -np.log(-np.log(u))
@@ -74,11 +72,11 @@ def soft_mask(score: ArrayLike, gumbel_noise: ArrayLike, tau: float) -> Array:
 
     The noise must be finite. ValueError when tau is not positive, or when the two shapes differ.
     """
-    s, noise = _float64(score), _float64(gumbel_noise)
+    s, noise = float64(score), float64(gumbel_noise)
     if not tau > 0:
         raise ValueError(f"tau must be positive, but is {tau}")
     _require_shape("gumbel_noise", noise, s.shape)
-    return _softmax((s + noise) / tau)
+    return softmax((s + noise) / tau)
 
 
 def keep_indices(score: ArrayLike, keep: int) -> Indices:
@@ -86,7 +84,7 @@ def keep_indices(score: ArrayLike, keep: int) -> Indices:
 
     The score is the noiseless one. ValueError unless 1 <= keep <= N.
     """
-    s = _float64(score)
+    s = float64(score)
     if not 1 <= keep <= s.shape[-1]:
         raise ValueError(f"keep must be between 1 and the {s.shape[-1]} tokens, but is {keep}")
     return np.argsort(-s, axis=-1, kind="stable")[:, :keep].astype(np.int64)
@@ -101,21 +99,21 @@ def hard_mask(keep_indices: Indices, num_tokens: int) -> Array:
 
 def selected_tokens(tokens: ArrayLike, keep_indices: Indices) -> Array:
     """V_s, the tokens at the kept positions in the order of keep_indices: B N C, B K -> B K C."""
-    return np.take_along_axis(_float64(tokens), keep_indices[:, :, None], axis=1)
+    return np.take_along_axis(float64(tokens), keep_indices[:, :, None], axis=1)
 
 
 def extra_token(tokens: ArrayLike, score: ArrayLike, keep_indices: Indices) -> Array:
     """The dropped tokens pooled by the softmax of their scores: B N C, B N, B K -> B 1 C; zeros if none is dropped."""
-    v, s = _float64(tokens), _float64(score)
+    v, s = float64(tokens), float64(score)
     if keep_indices.shape[-1] == s.shape[-1]:
         return np.zeros((v.shape[0], 1, v.shape[2]))
     dropped = hard_mask(keep_indices, s.shape[-1]) == 0
-    return _softmax(np.where(dropped, s, -np.inf))[:, None, :] @ v
+    return softmax(np.where(dropped, s, -np.inf))[:, None, :] @ v
 
 
 def aggregation_logits(tokens: ArrayLike, parameters: SlotParameters) -> Array:
     """LayerNorm over C, Linear, exact (erf) GELU, Linear, transposed, times the scale: B K C -> B M K."""
-    _, _, hidden = _norm_and_hidden(_float64(tokens), parameters)
+    _, _, hidden = _norm_and_hidden(float64(tokens), parameters)
     return parameters.scale * linear(gelu(hidden), parameters.slots_weight, parameters.slots_bias).swapaxes(1, 2)
 
 
@@ -124,21 +122,21 @@ def weights(aggregation_logits: ArrayLike, decision: ArrayLike | None = None) ->
 
     ValueError when a decision is neither 0 nor 1, where masks rightly differ, or when a row keeps nothing.
     """
-    logits = _float64(aggregation_logits)
+    logits = float64(aggregation_logits)
     if logits.ndim != 3:
         raise ValueError(f"aggregation_logits must have the axes B M K, but has shape {logits.shape}")
     if decision is None:
-        return _softmax(logits)
-    d = _float64(decision)
+        return softmax(logits)
+    d = float64(decision)
     _require_shape("decision", d, (logits.shape[0], logits.shape[2]))
     if not (np.isin(d, (0.0, 1.0)).all() and d.any(axis=-1).all()):
         raise ValueError("decision must hold only 0 and 1, and at least one 1 in every row")
-    return _softmax(np.where(d[:, None, :] == 0, -np.inf, logits))
+    return softmax(np.where(d[:, None, :] == 0, -np.inf, logits))
 
 
 def aggregate(weights: ArrayLike, tokens: ArrayLike) -> Array:
     """W @ V: B M K, B K C -> B M C."""
-    return _float64(weights) @ _float64(tokens)
+    return float64(weights) @ float64(tokens)
 
 
 def pipeline(
@@ -151,7 +149,7 @@ def pipeline(
     aggregation_logits: ArrayLike | SlotParameters,  # B M K, in the order of keep_indices, or the MLP that makes them
 ) -> Pipeline:
     """The forward pass from score to aggregated tokens. ValueError as from the stages, or when shapes disagree."""
-    v, s = _float64(tokens), _float64(score)
+    v, s = float64(tokens), float64(score)
     _require_shape("score", s, v.shape[:2])
     soft = soft_mask(s, gumbel_noise, tau)
     kept = keep_indices(s, keep)
@@ -177,12 +175,12 @@ def pipeline_gradients(
     Without `parameters` the logits are held fixed; with those of the forward pass, tokens are also differentiated
     through the MLP. ValueError when the cotangent has another shape than the output.
     """
-    p, g = pipeline_result, _float64(cotangent)
+    p, g = pipeline_result, float64(cotangent)
     _require_shape("cotangent", g, p.aggregated_tokens.shape)
-    d_logits = _softmax_vjp(p.weights, g @ p.selected_tokens.swapaxes(1, 2))  # B M K
+    d_logits = softmax_vjp(p.weights, g @ p.selected_tokens.swapaxes(1, 2))  # B M K
     d_decision = np.zeros_like(p.decision)  # B N
     np.put_along_axis(d_decision, p.keep_indices, gain * d_logits.sum(axis=1), axis=1)
-    d_score = _softmax_vjp(p.soft_mask, d_decision) / tau  # the hard mask is a constant: only soft_mask has a slope
+    d_score = softmax_vjp(p.soft_mask, d_decision) / tau  # the hard mask is a constant: only soft_mask has a slope
     d_selected = p.weights.swapaxes(1, 2) @ g  # B K C
     if parameters is not None:
         d_selected = d_selected + _aggregation_logits_vjp(p.selected_tokens, parameters, d_logits)
@@ -192,18 +190,7 @@ def pipeline_gradients(
 
 
 def _given_or_computed(logits: ArrayLike | SlotParameters, selected_tokens: Array) -> Array:
-    return aggregation_logits(selected_tokens, logits) if isinstance(logits, SlotParameters) else _float64(logits)
-
-
-def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike) -> Array:
-    """x W^T + b, as torch.nn.functional.linear: (..., in), (out, in), (out) -> (..., out)."""
-    return _float64(x) @ _float64(weight).T + _float64(bias)
-
-
-def gelu(x: ArrayLike) -> Array:
-    """x Phi(x), the exact GELU (torch's approximate="none"), any shape."""
-    z = _float64(x)
-    return z * _normal_cdf(z)
+    return aggregation_logits(selected_tokens, logits) if isinstance(logits, SlotParameters) else float64(logits)
 
 
 def _norm_and_hidden(tokens: Array, parameters: SlotParameters) -> tuple[Array, Array, Array]:
@@ -211,40 +198,19 @@ def _norm_and_hidden(tokens: Array, parameters: SlotParameters) -> tuple[Array, 
     centred = tokens - tokens.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + parameters.norm_eps)  # the biased one, as in torch
     normed = centred / deviation
-    affine = normed * _float64(parameters.norm_weight) + _float64(parameters.norm_bias)
+    affine = normed * float64(parameters.norm_weight) + float64(parameters.norm_bias)
     return normed, deviation, linear(affine, parameters.hidden_weight, parameters.hidden_bias)
 
 
 def _aggregation_logits_vjp(tokens: Array, parameters: SlotParameters, cotangent: Array) -> Array:
     normed, deviation, hidden = _norm_and_hidden(tokens, parameters)
-    d_activation = parameters.scale * cotangent.swapaxes(1, 2) @ _float64(parameters.slots_weight)  # B K H
-    gelu_slope = _normal_cdf(hidden) + hidden * np.exp(-(hidden**2) / 2) / math.sqrt(2 * math.pi)
-    d_affine = (d_activation * gelu_slope) @ _float64(parameters.hidden_weight)  # B K C
-    d_normed = d_affine * _float64(parameters.norm_weight)
+    d_activation = parameters.scale * cotangent.swapaxes(1, 2) @ float64(parameters.slots_weight)  # B K H
+    gelu_slope = normal_cdf(hidden) + hidden * np.exp(-(hidden**2) / 2) / math.sqrt(2 * math.pi)
+    d_affine = (d_activation * gelu_slope) @ float64(parameters.hidden_weight)  # B K C
+    d_normed = d_affine * float64(parameters.norm_weight)
     along_mean = d_normed.mean(axis=-1, keepdims=True)
     along_normed = normed * (d_normed * normed).mean(axis=-1, keepdims=True)
     return (d_normed - along_mean - along_normed) / deviation
-
-
-def _float64(x: ArrayLike) -> Array:
-    return np.asarray(x, dtype=np.float64)
-
-
-def _normal_cdf(x: Array) -> Array:
-    return 0.5 * _float64(_erfc(-x / math.sqrt(2)))
-
-
-def _softmax(x: Array) -> Array:
-    shifted = np.exp(x - x.max(axis=-1, keepdims=True))  # the largest becomes exp(0), so nothing overflows
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
-def _softmax_vjp(p: Array, cotangent: Array) -> Array:
-    """p * (g - sum(p * g)) over the last axis."""
-    # g may be moved by a constant. Making it zero at the largest p keeps digits of a nearly one-hot softmax, whose
-    # gradient g - sum(p * g) would otherwise be the difference of two nearly equal numbers.
-    g = cotangent - np.take_along_axis(cotangent, p.argmax(axis=-1, keepdims=True), axis=-1)
-    return p * (g - (p * g).sum(axis=-1, keepdims=True))
 
 
 def _require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:

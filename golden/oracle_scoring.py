@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sdtps_ref.golden.oracle import Array, gelu, linear
+from sdtps_ref.golden.oracle_functions import Array, gelu, linear
 
 
 @dataclass(frozen=True)

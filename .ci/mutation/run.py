@@ -15,7 +15,6 @@ a process forked after torch is imported costs a tenth of one that imports it, a
 """
 
 import argparse
-import ast
 import difflib
 import gc
 import importlib
@@ -29,17 +28,15 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from pathlib import Path
-from types import CodeType
 from typing import NamedTuple
 
 from cosmic_ray.commands import init
 from cosmic_ray.config import load_config
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
 from cosmic_ray.tools.filters.operators_filter import OperatorsFilter
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 from killers import files, first_seen, profile
+from mutants import compiled, kind, mutate, place
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -54,7 +51,6 @@ MUTATED = (
 )
 VECTORS = {"branches": "two_branches"}  # of a module, where they are not called as it is
 COMPUTING, TESTS_FIRST = ("golden", "laws", "tests"), ("tests", "golden", "laws")
-UNASKED = {"slot_count"}
 
 
 class Mutant(NamedTuple):
@@ -105,13 +101,6 @@ def leave_out_duplicates(database: WorkDB) -> None:
         known.add(program)
 
 
-def mutate(spec: MutationSpec) -> tuple[str, str]:
-    """A file's source, and the mutant's."""
-    source = spec.module_path.read_text()
-    operator = get_operator(spec.operator_name)(**spec.operator_args)
-    return source, mutate_code(source, operator, spec.occurrence)
-
-
 def run(database: WorkDB, timeout: float) -> None:
     """Try every mutant that has no result yet, in the random order of their ids: a part of a run is a sample."""
     pending = sorted(database.pending_work_items, key=lambda item: item.job_id)
@@ -132,12 +121,6 @@ def run(database: WorkDB, timeout: float) -> None:
         took = time.perf_counter() - started
         where = f"{spec.module_path.name}:{spec.start_pos[0]}"
         print(f"{number}/{len(pending)} {took:5.1f} s {where} {spec.operator_name[5:]}  {output[:150]}", flush=True)
-
-
-def place(item: WorkItem) -> tuple[str, tuple[int, int], str, int]:
-    """Where a mutant stands: of those that are one program, the first is always the same."""
-    (spec,) = item.mutations
-    return str(spec.module_path), spec.start_pos, spec.operator_name, spec.occurrence
 
 
 def warm_up() -> None:
@@ -191,42 +174,6 @@ def in_a_fork(order: tuple[str, ...], timeout: float, *, mutated: str = "") -> t
         return None
     name, what = answer.decode(errors="replace").split("\t", 1)
     return name, what
-
-
-def compiled(source: str) -> Hashable:
-    """What a program compiles to, without annotations and line numbers; None for no Python."""
-    try:
-        tree = ast.parse(source)
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.arg, ast.AnnAssign)):
-                node.annotation = ast.Constant(0)
-            elif isinstance(node, ast.FunctionDef):
-                node.returns = None
-        return instructions(compile(ast.unparse(tree), "", "exec"))
-    except SyntaxError:
-        return None
-
-
-def instructions(code: CodeType) -> Hashable:
-    """A code object, to be compared: equal constants of different types are different."""
-    constants = tuple(instructions(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
-    return code.co_name, code.co_code, code.co_names, code.co_varnames, constants
-
-
-def kind(spec: MutationSpec) -> str:
-    """What the mutant is a mutant of: guard, unasked or computing (see above)."""
-    if spec.module_path.name == "inputs.py":
-        return "guard"
-    for node in ast.walk(ast.parse(spec.module_path.read_text())):
-        if not isinstance(node, ast.stmt) or not node.lineno <= spec.start_pos[0] <= node.end_lineno:
-            continue
-        raises = isinstance(node, (ast.If, ast.For)) and any(isinstance(part, ast.Raise) for part in ast.walk(node))
-        if raises or (isinstance(node, ast.Expr) and ast.unparse(node).startswith("check_")):
-            return "guard"
-        signature = isinstance(node, ast.FunctionDef) and spec.start_pos[0] < node.body[0].lineno
-        if signature or (isinstance(node, ast.FunctionDef) and node.name in UNASKED):
-            return "unasked"
-    return "computing"
 
 
 def judge(database: WorkDB) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional
 
-from sdtps_ref.golden import oracle, oracle_scoring
+from sdtps_ref.golden import oracle, oracle_functions, oracle_scoring
 
 TAU = 0.7
 HIDDEN = 6
@@ -88,7 +88,7 @@ def torch_pipeline(case: Case, tokens: Tensor, score: Tensor, logits: Tensor | N
     return stages | {"aggregated_tokens": torch.bmm(w, v_s)}
 
 
-def assert_same(actual: oracle.Array | oracle.Indices, expected: Tensor, name: str = "") -> None:
+def assert_same(actual: oracle_functions.Array | oracle.Indices, expected: Tensor, name: str = "") -> None:
     """Equal to 1e-10 of each entry, or 1e-13 of the largest where an entry is a difference that nearly cancels.
 
     Shape and dtype too, which numpy itself can be asked for only from 2.0 on.
@@ -234,7 +234,7 @@ def test_weights_with_a_decision() -> None:
 
 def test_gelu_keeps_its_digits_in_the_lower_tail() -> None:
     """gelu(-10) = -10 Phi(-10), where x / 2 * (1 + erf(x / sqrt 2)) is zero (Phi from tables of the normal law)."""
-    actual = oracle.gelu([-10.0, 0.0, 10.0])
+    actual = oracle_functions.gelu([-10.0, 0.0, 10.0])
 
     np.testing.assert_allclose(actual, [-7.619853024160527e-23, 0.0, 10.0], rtol=1e-12)
 
@@ -310,7 +310,7 @@ def test_wrong_input_is_refused(call: Callable[[], object], message: str) -> Non
 
 
 def test_oracle_imports_no_torch() -> None:
-    """With torch made unimportable, the oracle's two files load and run from their files alone."""
+    """With torch made unimportable, the oracle's files load and run from themselves alone."""
     script = """
 import importlib.util, sys, types
 sys.modules["torch"] = None
@@ -324,7 +324,7 @@ for path in sys.argv[1:]:
 oracle = sys.modules["sdtps_ref.golden.oracle"]
 print(oracle.soft_mask([[1.0, 1.0]], [[0.0, 0.0]], 1.0).tolist())
 """
-    files = [str(Path(str(module.__file__)).resolve()) for module in (oracle, oracle_scoring)]
+    files = [str(Path(str(module.__file__)).resolve()) for module in (oracle_functions, oracle, oracle_scoring)]
 
     done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True)
 

@@ -114,11 +114,11 @@ def test_certificate_of_a_right_one() -> None:
 passed   shape.follows_inputs # examples   # s
 passed   gradient.is_finite # examples   # s
 passed   decision.forward_is_hard # examples   # s
-passed   decision.ignores_noise_forward # examples   # s
-passed   decision.keeps_top_k # examples   # s
 passed   decision.backward_is_linear # examples   # s
 passed   gradient.reaches_score # examples   # s
 passed   decision.backward_is_softmax # examples   # s
+passed   decision.ignores_noise_forward # examples   # s
+passed   decision.keeps_top_k # examples   # s
 
 CERTIFIED, in part: by decision alone
 conforms: yes, 8 of 8 laws     will train: nothing speaks against it
@@ -140,11 +140,11 @@ def test_certificate_of_a_wrong_one() -> None:
 passed   shape.follows_inputs # examples   # s
 passed   gradient.is_finite # examples   # s
 failed   decision.forward_is_hard # examples   # s
-blocked  decision.ignores_noise_forward                rests on decision.forward_is_hard, which did not pass
-blocked  decision.keeps_top_k                          rests on decision.ignores_noise_forward, which did not pass
 blocked  decision.backward_is_linear                   rests on decision.forward_is_hard, which did not pass
 blocked  gradient.reaches_score                        rests on decision.backward_is_linear, which did not pass
 blocked  decision.backward_is_softmax                  rests on decision.forward_is_hard, which did not pass
+blocked  decision.ignores_noise_forward                rests on decision.forward_is_hard, which did not pass
+blocked  decision.keeps_top_k                          rests on decision.ignores_noise_forward, which did not pass
 blocked  selection.decision_is_aligned                 rests on decision.forward_is_hard, which did not pass
 
 REFUSED by decision.forward_is_hard
@@ -156,8 +156,8 @@ explains  decision.forward_is_hard
 judged    one too many
           torch TORCH, cpu, profile few, seed 0: # s
 not       4 laws: rests on decision.forward_is_hard, which did not pass
-          1 law: rests on decision.ignores_noise_forward, which did not pass
-          1 law: rests on decision.backward_is_linear, which did not pass""",
+          1 law: rests on decision.backward_is_linear, which did not pass
+          1 law: rests on decision.ignores_noise_forward, which did not pass""",
     )
 
 

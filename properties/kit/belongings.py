@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.differences import tensors_of
-from sdtps_ref.properties.kit.later_calls import copied, floating
+from sdtps_ref.properties.kit.later_calls.answers import copied, floating
 from sdtps_ref.properties.kit.values import modules_in
 
 

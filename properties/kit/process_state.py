@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from sdtps_ref.properties.kit.later_calls import call_aside, copied, raising
+from sdtps_ref.properties.kit.later_calls.answers import copied
+from sdtps_ref.properties.kit.later_calls.disturbances import call_aside, raising
 from sdtps_ref.properties.kit.values import modules_in
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.differences import along, tensors_of
-from sdtps_ref.properties.kit.later_calls import answer, answer_of, copied, floating
+from sdtps_ref.properties.kit.later_calls.answers import answer, answer_of, copied, floating
 from sdtps_ref.properties.kit.values import modules_in
 
 

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit import jacobians, later_calls
+from sdtps_ref.properties.kit import jacobians
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
+from sdtps_ref.properties.kit.later_calls import answers, disturbances
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.later_calls import METHODS, asked, expect_answer, subjects
+from sdtps_ref.properties.laws.later_calls.asking import METHODS, asked, expect_answer, subjects
 from sdtps_ref.properties.signals import tail_bounds
 
 RANGE = Domain(
@@ -185,13 +186,13 @@ def follow_the_generator(probe: Probe) -> None:
         built = subject.fresh()
         rest = (subject.arguments, subject.named, probe.case.seed)
         first, resumed, later = asked(
-            probe, later_calls.answers_of_states, subject, built, *rest, doing="under states of torch's generator"
+            probe, disturbances.answers_of_states, subject, built, *rest, doing="under states of torch's generator"
         )
         why = "as it answered before from the same state of torch's generator"
         expect_answer(probe, subject, resumed, first, "from a saved state", why)
         if subject.name == "selector":
             name = max((n for n in first if n.startswith("gradient")), key=lambda n: first[n].ndim == 2)
-            fixed = asked(probe, later_calls.answer, subject, built, *rest, doing="under another seed")
+            fixed = asked(probe, answers.answer, subject, built, *rest, doing="under another seed")
             if torch.equal(first[name], later[name]) and not torch.equal(first[name], fixed[name]):
                 raise Violation(
                     "the noise is the same whatever was drawn since torch.manual_seed, but should follow the "

@@ -9,12 +9,12 @@ from sdtps_ref.properties.kit import belongings, differences
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_close, expect_equal, expect_nothing
-from sdtps_ref.properties.kit.later_calls import copied, floating
+from sdtps_ref.properties.kit.later_calls.answers import copied, floating
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import _is_filled, gradient, modules_in, spoiled
-from sdtps_ref.properties.laws.later_calls import FEW, METHODS, subjects
-from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
+from sdtps_ref.properties.laws.later_calls.asking import FEW, METHODS, subjects
+from sdtps_ref.properties.laws.multimodal.inputs import NAMES, inputs_by_name, run_modalities
 
 EVAL = Domain(fixed=(Case(3, 11, 4, 16, 2, dtype="float64", training=False),))
 BOTH = Domain(

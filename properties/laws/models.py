@@ -15,7 +15,7 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.gradient.by_value import RIGHT, expect_derivatives, named_parameters
-from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name
+from sdtps_ref.properties.laws.multimodal.inputs import NAMES, inputs_by_name
 from sdtps_ref.properties.signals.model import own_inputs, tensors, trainable
 
 DOUBLE = Domain(

@@ -8,7 +8,7 @@ from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import can_tell, expect_close
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
+from sdtps_ref.properties.laws.multimodal.inputs import NAMES, inputs_by_name, run_modalities
 from sdtps_ref.properties.signals.aggregation_analysis import rounding
 
 DISTINCT = Domain(

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.reference import Reference
-from sdtps_ref.properties.watching.reading import Reading, gain_of, removal
+from sdtps_ref.properties.watching.choosing import is_hard
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import tensors_in
-from sdtps_ref.properties.watching.sites import is_hard
+from sdtps_ref.properties.watching.removal import gain_of, removal
 from sdtps_ref.properties.watching.subject import Subject
 
 PUBLISHED_LOG = 4_122_861_332  # the gradient norm that a published test log shows and marks as normal

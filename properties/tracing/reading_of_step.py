@@ -16,8 +16,8 @@ from sdtps_ref.properties.tracing.seen import SiteSeen
 from sdtps_ref.properties.tracing.soft_mask_summary import SoftSummary, probabilities, summarise
 from sdtps_ref.properties.tracing.step import Step
 from sdtps_ref.properties.watching.forms import form_of
-from sdtps_ref.properties.watching.reading import SoftMask
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.soft_mask import SoftMask
 
 SAMPLES = 4  # whose soft masks are drawn
 

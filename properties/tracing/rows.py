@@ -12,8 +12,8 @@ from sdtps_ref.properties.tracing.causes.score import counts
 from sdtps_ref.properties.tracing.ladder import climb
 from sdtps_ref.properties.tracing.soft_mask_summary import summarise
 from sdtps_ref.properties.tracing.step import Step
-from sdtps_ref.properties.watching.reading import SoftMask
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.soft_mask import SoftMask
 
 FIELDS = (
     "step",

@@ -11,7 +11,7 @@ from torch import Tensor
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.tracing.flow import Flow
 from sdtps_ref.properties.tracing.replay import DRAWS
-from sdtps_ref.properties.watching.reading import ROWS, SoftMask
+from sdtps_ref.properties.watching.soft_mask import ROWS, SoftMask
 
 DRAWN = DRAWS | {"randint", "normal", "sample", "rsample", "poisson"}
 ALIKE = 0.05  # noise whose largest entry is below this times its usual spread, 1.28, is none

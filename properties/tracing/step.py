@@ -13,9 +13,9 @@ from sdtps_ref.properties.tracing.capture import Capture
 from sdtps_ref.properties.tracing.flow import Flow
 from sdtps_ref.properties.tracing.step_reading import StepPasses, StepReading
 from sdtps_ref.properties.tracing.step_watch import StepWatch
-from sdtps_ref.properties.watching.reading import SoftMask, soft_mask
 from sdtps_ref.properties.watching.record import Call, Watched
 from sdtps_ref.properties.watching.sites import Site, find_sites
+from sdtps_ref.properties.watching.soft_mask import SoftMask, soft_mask
 from sdtps_ref.properties.watching.weighing import leading_back
 
 FOLLOWED = 80  # calls on each side of the decision whose gradients are followed

@@ -14,9 +14,11 @@ from sdtps_ref.properties.tracing.flow import Flow
 from sdtps_ref.properties.tracing.replay import Replay
 from sdtps_ref.properties.tracing.step_watch import StepWatch
 from sdtps_ref.properties.watching.passes import Passes
-from sdtps_ref.properties.watching.reading import Reading, SoftMask, gain_of, removal
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call, Watched
+from sdtps_ref.properties.watching.removal import gain_of, removal
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.soft_mask import SoftMask
 from sdtps_ref.properties.watching.subject import Subject
 
 PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "embedding")

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import Site, is_hard
+from sdtps_ref.properties.watching.sites import Site
 
 PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "embedding")
 

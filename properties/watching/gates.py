@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.source_line import SourceLine
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.sites import Site, is_hard
+from sdtps_ref.properties.watching.sites import Site
 from sdtps_ref.properties.watching.starting import where_started
 
 TURNS = ("rsub", "__rsub__", "logical_not", "__invert__", "bitwise_not", "masked_fill", "masked_fill_", "eq", "__eq__")

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.watching.reading import Reading, SoftMask, gain_of, removal, soft_mask
+from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call, Watched, watch
+from sdtps_ref.properties.watching.removal import gain_of, removal
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.soft_mask import SoftMask, soft_mask
 from sdtps_ref.properties.watching.subject import Subject
 
 

@@ -1,4 +1,4 @@
-"""What one watched training pass tells of a site: gradients at every rung, the soft mask behind D, the mask's gain."""
+"""What one watched training pass tells of a site: gradients at every rung."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.signals import fingerprint
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.graph import Graph
 from sdtps_ref.properties.watching.record import Call, Watched, watch
-from sdtps_ref.properties.watching.sites import Site, find_sites, is_hard
-
-REMOVED = 6  # kept tokens that are taken away, one at a time, to see what that does
-FEW, LARGE = 2, 3e7  # so many only where a pass computes more numbers than this
-ROWS = 32  # rows of D's Jacobian that are taken as they are; of longer ones, as many random combinations
+from sdtps_ref.properties.watching.sites import Site, find_sites
 
 
 @dataclass(eq=False)
@@ -142,130 +138,3 @@ def read(run: Callable[[], Any], seed: int = 0) -> Reading:
 def _weighed(output: Tensor, place: int) -> Tensor:
     weights = draw("normal", tuple(output.shape), 11 + place).to(output)
     return (output * weights).sum() / max(output.numel(), 1) ** 0.5
-
-
-def removal(reading: Reading, site: Site) -> list[tuple[float, float]]:
-    """For some kept tokens: what D's gradient says of taking it away, and what taking it away does to the loss.
-
-    A right gradient says about what happens; the mask of 1e10 says 1e10 times as much. Empty if it cannot be tried.
-    """
-    assert site.decision is not None and site.decision_call is not None
-    slope = reading.gradient(site.decision)
-    if slope is None or reading._loss is None:
-        return []
-    decision = site.decision.detach()
-    pairs = []
-    computed = sum(tensor.numel() for call in reading.watched.calls for tensor in call.tensors)
-    for position in _spread(decision.round().nonzero(), FEW if computed > LARGE else REMOVED):
-        other = decision.clone()
-        other[tuple(position)] = 0
-        if _is_one_hot(decision):
-            other[tuple(position[:-1])] = 1 - decision[tuple(position[:-1])]
-        direction = other - decision
-
-        def answer(result: Any, other: Tensor = other) -> Any:
-            return other.to(result) if isinstance(result, Tensor) else result
-
-        try:
-            moved = reading.loss(reading.again({site.decision_call.number: answer}))
-        except Exception:  # the code may not bear a row with one token less
-            continue
-        if moved is not None:
-            pairs.append((float((slope * direction).sum()), float(moved.detach() - reading._loss.detach())))
-    return pairs
-
-
-def gain_of(pairs: list[tuple[float, float]]) -> float | None:
-    """How many times too much, or too little, D's gradient says; None where nothing can be told."""
-    said = sum(s * s for s, _ in pairs) ** 0.5
-    does = sum(d * d for _, d in pairs) ** 0.5
-    return said / does if said > 0 and does > 1e-12 else None
-
-
-def _is_one_hot(decision: Tensor) -> bool:
-    return decision.dim() > 1 and decision.shape[-1] == 2 and bool(((decision.sum(-1) - 1).abs() < 1e-3).all())
-
-
-def _spread(positions: Tensor, count: int) -> list[list[int]]:
-    step = max(1, len(positions) // count)
-    return positions[::step][:count].tolist()
-
-
-@dataclass(frozen=True)
-class SoftMask:
-    """D's backward. kind: softmax over the tokens, elementwise, none, or other; rate: 1 / tau of a softmax.
-
-    probabilities: of each of the first samples, where it is a softmax. own_sign: share of tokens whose own score
-    raises their own D. leak: how much of the gradient of one sample's D goes to other samples. at_hard: whether it is
-    the Jacobian of a softmax that has D itself as its result, and not the soft mask.
-    """
-
-    kind: str
-    rate: float = float("nan")
-    probabilities: tuple[Tensor, ...] = ()
-    own_sign: float = 1.0
-    leak: float = 0.0
-    at_hard: bool = False
-
-
-def soft_mask(site: Site) -> SoftMask:
-    """Read the soft mask off a few vector products of D with respect to the score."""
-    assert site.decision is not None
-    decision, score = site.by_sample(site.decision), site.score
-    batch = decision.shape[0]
-    if decision.dim() < 2 or site.by_sample(score).shape[0] != batch or not score.requires_grad:
-        return SoftMask("other")
-    entries = decision[0].numel()
-    count = min(entries, ROWS)
-    combos = torch.eye(entries) if entries <= ROWS else draw("normal", (count, entries), 3)
-    rows = []
-    for combo in combos:
-        cotangent = combo.to(decision).view(1, *decision.shape[1:]).expand_as(decision)
-        row = torch.autograd.grad(decision, score, cotangent, retain_graph=True, allow_unused=True)[0]
-        if row is None:
-            return SoftMask("none")
-        rows.append(site.by_sample(row).reshape(batch, -1))
-    jacobian = torch.stack(rows, 1).double()  # B count N
-    if not jacobian.any():
-        return SoftMask("none")
-    leak = _leak(site, decision)
-    square = jacobian.shape[-1] == entries
-    if entries <= ROWS and square:
-        diagonal = jacobian.diagonal(dim1=1, dim2=2)
-        off = jacobian - torch.diag_embed(diagonal)
-        sign = float((diagonal > 0).double().mean())
-        if off.abs().amax() <= 1e-9 * diagonal.abs().amax():
-            return SoftMask("elementwise", float(diagonal.abs().median()), own_sign=sign, leak=leak)
-    else:
-        sign = 1.0
-    if not square or entries < 3:
-        return SoftMask("other", own_sign=sign, leak=leak)
-    found = [fingerprint.soft_mask(part, combos) for part in jacobian]
-    if all(unexplained < max(1e-3, 8 * torch.finfo(decision.dtype).eps) for _, _, unexplained in found):
-        rate = sorted(float(rate) for _, rate, _ in found)[len(found) // 2]
-        return SoftMask("softmax", rate, tuple(probabilities for probabilities, _, _ in found), sign, leak)
-    at_hard = entries <= ROWS and decision.dim() == 2 and _is_at_hard(jacobian, decision.detach().double())
-    return SoftMask("other", own_sign=sign, leak=leak, at_hard=at_hard)
-
-
-def _is_at_hard(jacobian: Tensor, hard: Tensor) -> bool:
-    """Whether B N N is a multiple of diag(h) - h h', h being D (B N)."""
-    owed = torch.diag_embed(hard) - hard.unsqueeze(2) * hard.unsqueeze(1)
-    scale = float((jacobian * owed).sum() / owed.square().sum().clamp_min(1e-30))
-    return bool(owed.any()) and float((jacobian - scale * owed).norm()) < 1e-3 * float(jacobian.norm())
-
-
-def _leak(site: Site, decision: Tensor) -> float:
-    """The share of the gradient of the first sample's D (B ...) that goes to the other samples' scores."""
-    if decision.shape[0] < 2:
-        return 0.0
-    cotangent = torch.zeros_like(decision)
-    cotangent[0] = draw("normal", tuple(decision.shape[1:]), 5).to(decision)
-    row = torch.autograd.grad(decision, site.score, cotangent, retain_graph=True, allow_unused=True)[0]
-    if row is None or not row.any():
-        return 0.0
-    row = site.by_sample(row)
-    received = row.reshape(len(row), -1).norm(dim=-1)
-    if int((received > 0).sum()) == 1:
-        return 0.0  # of one sample alone, as where samples are dispatched: its rows are in another order
-    return float(received[1:].norm() / received.norm())

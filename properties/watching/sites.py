@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.watching.graph import SAME_NUMBERS, Graph
+from sdtps_ref.properties.watching.choosing import (
+    CHOOSES,
+    LEAVES,
+    NEAR,
+    Kind,
+    _first_tensor,
+    choices,
+    few_values,
+    hands_on,
+    is_hard,
+    is_time_first,
+    operand_of,
+    trainable,
+    used,
+)
+from sdtps_ref.properties.watching.graph import Graph
 from sdtps_ref.properties.watching.record import Call, Watched, tensors_in
 
-Kind = str  # ranking, threshold, largest, sampling, or given: a decision that is passed in
-CHOOSES: dict[str, str] = (
-    dict.fromkeys(("topk", "sort", "argsort", "msort", "kthvalue"), "ranking")
-    | dict.fromkeys(("gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "greater", "less"), "threshold")
-    | dict.fromkeys(("round", "sign", "heaviside", "greater_equal", "less_equal"), "threshold")
-    | dict.fromkeys(("argmax", "argmin", "max", "min", "eq", "__eq__"), "largest")
-    | dict.fromkeys(("bernoulli", "multinomial", "gumbel_softmax"), "sampling")
-)
-INDICES = {"max", "min", "sort", "topk"}  # which return values too: they choose only where their indices are used
-LEAVES = ("tolist", "numpy", "item", "__array__")  # what goes on in Python or numpy
 SOFT = ("softmax", "sigmoid", "tanh", "exp", "normalize")  # near 0 and 1 where they are steep, and no D for that
-NEAR = 1e-5  # a straight-through sum in the wrong order is off by rounding alone
 
 
 @dataclass(eq=False)
@@ -67,8 +70,8 @@ def find_sites(watched: Watched) -> list[Site]:
     """The hard choices of this pass, in order; several calls that make one choice are one site."""
     graph = Graph(watched.calls)
     sites: list[Site] = []
-    for call in _choices(watched):
-        operand = _operand(call)
+    for call in choices(watched):
+        operand = operand_of(call)
         made_by = watched.watch.number_of(operand)
         origin = None if made_by is None else graph.origin(made_by)
         owner = next((site for site in sites if _same_choice(graph, site, call, operand, origin, watched)), None)
@@ -77,16 +80,16 @@ def find_sites(watched: Watched) -> list[Site]:
             continue
         if (
             not operand.requires_grad
-            and _few_values(operand)
+            and few_values(operand)
             and not any(graph.depends(call.number, site.choice.number) for site in sites)
         ):
             continue  # where padding is, and the like
         score_call = None if origin is None else watched.calls[origin]
         score = operand if score_call is None else _first_tensor(score_call, operand)
-        if score_call is not None and score_call.outside and not score_call.inputs and _hands_on(score_call):
+        if score_call is not None and score_call.outside and not score_call.inputs and hands_on(score_call):
             score, score_call = score_call.outside[0], None  # a detached view of what was passed in
         sites.append(
-            Site(CHOOSES[call.name], call, operand, score, score_call, time_first=_is_time_first(call, operand))
+            Site(CHOOSES[call.name], call, operand, score, score_call, time_first=is_time_first(call, operand))
         )
     for site in sites:
         _find_decision(watched, graph, site, sites)
@@ -120,77 +123,13 @@ def _given(watched: Watched) -> list[Site]:
             continue
         for tensor in call.tensors:
             if (
-                _trainable(tensor)
+                trainable(tensor)
                 and 2 <= tensor.dim() <= 3
                 and bool((tensor.detach() == 1).all())
-                and _used(watched, call)
+                and used(watched, call)
             ):
                 return [Site("given", call, tensor, tensor, call, [], tensor, call)]
     return []
-
-
-def _used(watched: Watched, call: Call) -> bool:
-    return any(call.number in later.inputs for later in watched.calls[call.number + 1 :])
-
-
-def _hands_on(call: Call) -> bool:
-    return call.name in SAME_NUMBERS
-
-
-def _choices(watched: Watched) -> Iterator[Call]:
-    moved: list[bool] = []  # whether a result depends on anything that could be trained
-    for call in watched.calls:
-        moved.append(any(moved[n] for n in call.inputs) or any(map(_trainable, call.outside)))
-        if call.name not in CHOOSES or not moved[call.number]:
-            continue
-        operand = _operand(call)
-        if operand is None or not operand.is_floating_point() or operand.numel() < 2:
-            continue
-        if call.name in ("eq", "__eq__") and len(call.read) < 2:
-            continue  # compared with a number: where padding is, and the like
-        if call.name in ("max", "min") and ((len(call.args) < 2 and "dim" not in call.kwargs) or len(call.read) > 1):
-            continue
-        if call.name in INDICES and not _reads_indices(watched, call):
-            continue
-        if call.name == "gumbel_softmax" and not (call.kwargs.get("hard") or (len(call.args) > 2 and call.args[2])):
-            continue
-        yield call
-
-
-def _trainable(tensor: Tensor) -> bool:
-    return tensor.requires_grad and tensor.is_floating_point()
-
-
-def _operand(call: Call) -> Tensor:
-    """The scores among what a call was given: of two sides of a comparison, the larger."""
-    floats = [tensor for tensor in call.read if tensor.is_floating_point()]
-    return max(floats, key=lambda tensor: (tensor.numel(), tensor.requires_grad), default=None)  # type: ignore[return-value]
-
-
-def _is_time_first(call: Call, operand: Tensor) -> bool:
-    """Whether tokens are ranked along the first of two axes, the longer one: along the shorter it is a mistake."""
-    drawn = call.name == "gumbel_softmax"
-    if (CHOOSES[call.name] != "ranking" and not drawn) or operand.dim() < 2 or (operand.dim() > 2 and not drawn):
-        return False
-    place = 4 if drawn else 2 if call.name in ("topk", "kthvalue") else 1
-    dim = call.argument(place, "dim", -1)
-    return type(dim) is int and dim in (0, -operand.dim()) and operand.shape[0] > operand.shape[1]
-
-
-def _first_tensor(call: Call, like: Tensor) -> Tensor:
-    return next((tensor for tensor in call.tensors if tensor.numel() == like.numel()), like)
-
-
-def _reads_indices(watched: Watched, call: Call) -> bool:
-    indices = {id(tensor) for tensor in call.tensors if not tensor.is_floating_point()}
-    later = watched.calls[call.number + 1 :]
-    if any(id(tensor) in indices for each in later for tensor in each.read):
-        return True
-    if any(id(tensor) in indices for tensor in tensors_in(watched.output)):
-        return True
-    values = {id(tensor) for tensor in call.tensors if tensor.is_floating_point()}
-    read_values = any(id(tensor) in values for each in later for tensor in each.read)
-    return call.name == "topk" and read_values
 
 
 def _same_choice(graph: Graph, site: Site, call: Call, operand: Tensor, origin: int | None, watched: Watched) -> bool:
@@ -198,7 +137,7 @@ def _same_choice(graph: Graph, site: Site, call: Call, operand: Tensor, origin: 
         return call.name != "gumbel_softmax" and graph.depends(call.number, site.choice.number) and is_hard(operand)
     same = site.score_call is not None and origin == site.score_call.number
     same = same or (origin is None and operand is site.score)
-    if same or _few_values(operand):
+    if same or few_values(operand):
         return same or graph.depends(call.number, site.choice.number)
     # Compared with the K-th value that an earlier ranking found.
     return any(watched.watch.number_of(t) is not None and t is not operand
@@ -208,18 +147,6 @@ def _same_choice(graph: Graph, site: Site, call: Call, operand: Tensor, origin: 
 
 def _same_numel(one: Tensor, other: Tensor) -> bool:
     return one.numel() == other.numel()
-
-
-def _few_values(tensor: Tensor) -> bool:
-    """Made of a choice that was made before, as a mask and what is computed of it are."""
-    return tensor.numel() > 3 and len(tensor.detach().flatten()[:4096].unique()) <= 3
-
-
-def is_hard(tensor: Tensor) -> bool:
-    value = tensor.detach()
-    near = max(NEAR, 4 * torch.finfo(value.dtype).eps) if value.is_floating_point() else NEAR
-    zero, one = value.abs() < near, (value - 1).abs() < near
-    return bool((zero | one).all() and zero.any() and one.any())
 
 
 def _is_ones_of_a_sum(call: Call, tensor: Tensor) -> bool:
@@ -240,7 +167,7 @@ def _find_decision(watched: Watched, graph: Graph, site: Site, sites: list[Site]
             if any(graph.depends(call.number, number) for number in others) or call.name in SOFT:
                 continue
             for tensor in call.tensors:
-                if not _trainable(tensor) or tensor.numel() < 2:
+                if not trainable(tensor) or tensor.numel() < 2:
                     continue
                 if is_hard(tensor) if hard else _is_ones_of_a_sum(call, tensor):
                     site.decision, site.decision_call = tensor, call
@@ -260,7 +187,7 @@ def _find_score(watched: Watched, graph: Graph, site: Site) -> None:
     outside = [(None, t) for n in sorted(behind | {site.choice.number}, reverse=True) for t in watched.calls[n].outside]
     least = site.ranked.shape[-1]
     for call, tensor in [*tensors, *outside]:
-        if _trainable(tensor) and tensor.numel() >= least and reaches(site.decision, tensor):
+        if trainable(tensor) and tensor.numel() >= least and reaches(site.decision, tensor):
             site.score, site.score_call = tensor, call
             return
     site.score_is_behind = False

@@ -26,7 +26,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("law_id", "law_file", "fault_file"),
     [
-        ("decision.is_new", "laws/decision.py", "selftest/planted/decision.py"),
+        ("selection.is_new", "laws/selection.py", "selftest/planted/selection.py"),
         ("gradient.is_new", "laws/gradient/is_new.py", "selftest/planted/gradient.py"),
         ("brand_new.is_new", "laws/brand_new.py", "selftest/planted/brand_new.py"),
     ],

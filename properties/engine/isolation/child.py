@@ -3,23 +3,19 @@
 import contextlib
 import dataclasses
 import json
-import os
 import pickle
 import queue
-import re
 import secrets
-import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.certificates.certificate import Failure, LawResult
 from sdtps_ref.properties.certificates.level import OUT_OF_TIME
-from sdtps_ref.properties.engine.budget import MEMORY, Budget
+from sdtps_ref.properties.engine.budget import Budget
+from sdtps_ref.properties.engine.isolation.ending import GRACE, case_of, ending_of, said_by
 from sdtps_ref.properties.engine.isolation.launch import Launched
 from sdtps_ref.properties.engine.isolation.pipe import READY
 from sdtps_ref.properties.engine.isolation.subject import Subject
@@ -28,15 +24,10 @@ from sdtps_ref.properties.engine.reproduce import reproduced
 from sdtps_ref.properties.engine.runner import ImplementationInfo, distrusted
 from sdtps_ref.properties.engine.settings import PROFILES, Limits, RunSettings
 from sdtps_ref.properties.kit.case import Case
-from sdtps_ref.properties.kit.case_json import stored_case
 from sdtps_ref.properties.kit.law import Law
 
-GRACE = 5.0  # seconds that a child may take to end itself after its time is up, before it is killed
 STARTING = 120.0  # seconds to import torch and the laws
-FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 LOOK = 30.0  # seconds for a look at what may be behind failures, which takes one on a machine that is free
-LONGEST = 1_000_000  # bytes of a case
-OURS = Path(__file__).resolve().parents[2]
 
 
 class Refused(SDTPSError):
@@ -107,7 +98,7 @@ class SubprocessRunner:
                 self._end()  # what it keeps must not be held against the next law
             return result
         except (Lost, Refused) as how:
-            said, case = self._said(), self._case()
+            said, case = said_by(self.launched), case_of(self.launched)
             self._end()
             # The run's time was over before the law's was: it is not accused.
             if OUT_OF_TIME in str(how) and seconds != usual:
@@ -226,38 +217,9 @@ class SubprocessRunner:
             raise Lost(self._ending(whole))
         return line
 
-    def _case(self) -> Case | None:
-        """The case that it was at, as far as it told."""
-        if self.launched is None:
-            return None
-        self.launched.trying.seek(0)
-        try:
-            return stored_case(json.loads(self.launched.trying.readline(LONGEST)))
-        except (ValueError, TypeError, RecursionError):
-            return None
-
     def _ending(self, seconds: float | None) -> str:
-        """How the process ended, and where, as far as its last words tell. seconds: that it had."""
         assert self.launched is not None
-        status = self.launched.ended(GRACE)
-        if status is None:
-            return "it closed the pipe to the certifier"
-        said = self._said()
-        where = _place(said)
-        if said.startswith("Timeout (") or "\nTimeout (" in said:
-            return f"it {OUT_OF_TIME} {seconds or 0:.3g} s{where}"
-        if status == 1 and "MemoryError" in said:
-            return f"{MEMORY} ({self.limits.memory_gib:g} GiB; --memory-limit)"
-        if status < 0:
-            return f"the process died of {signal.Signals(-status).name}{where}"
-        return f"the process ended with exit status {status}{where}"
-
-    def _said(self) -> str:
-        if self.launched is None:
-            return ""
-        end = self.launched.log.seek(0, os.SEEK_END)
-        self.launched.log.seek(max(0, end - 4000))
-        return self.launched.log.read(4000).decode(errors="replace")
+        return ending_of(self.launched, seconds, self.limits.memory_gib)
 
 
 def _wrote(line: bytes) -> str:
@@ -269,20 +231,6 @@ def _read(pipe: Any, answers: "queue.Queue[bytes | None]") -> None:
         for line in pipe:
             answers.put(line)
     answers.put(None)
-
-
-def _place(stacks: str) -> str:
-    """In whose code a dumped stack ends: the innermost frame that is neither Python's, torch's nor the certifier's."""
-    for frame in FRAME.finditer(stacks):
-        path = Path(frame["file"])
-        if (
-            "site-packages" in path.parts
-            or OURS in path.resolve().parents
-            or str(path).startswith((sys.base_prefix, "<"))
-        ):
-            continue
-        return f", in {frame['function']} ({path.name}, line {frame['line']})"
-    return ""
 
 
 def _with_failure(result: LawResult, case: Case, said: str) -> LawResult:

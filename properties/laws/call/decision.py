@@ -13,7 +13,7 @@ from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.roads import where_soft
+from sdtps_ref.properties.watching.road_ends import where_soft
 from sdtps_ref.properties.watching.sites import Site
 
 TIMES_TAU = re.compile(r"\*\s*(self\.)?tau\b(?!\s*\*\*)|\btau\s*\*(?!\*)|\.mul_?\((self\.)?tau\)")

@@ -13,9 +13,9 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.choosing import CHOOSES
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import CHOOSES
 
 NEAR, FAR = 0.35, 0.7  # of what varies, that a straight line leaves: less, with places refined to fractions; more
 TRIED = 6  # places of a map

@@ -11,11 +11,12 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import Site, is_hard
+from sdtps_ref.properties.watching.sites import Site
 
 MASKED = ("scaled_dot_product_attention", "multi_head_attention_forward")
 SCALES = ("div", "__truediv__", "mul", "__mul__", "__rmul__")

@@ -15,10 +15,11 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine, line_that_sets
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.choosing import CHOOSES, LEAVES, is_hard
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import tensors_in
 from sdtps_ref.properties.watching.roads import kept_tokens
-from sdtps_ref.properties.watching.sites import CHOOSES, LEAVES, Site, find_sites, is_hard
+from sdtps_ref.properties.watching.sites import Site, find_sites
 
 BETWEEN = 5  # calls of another input
 FAR = 6.0  # standard deviations of the scores, by which those of dropped tokens are moved

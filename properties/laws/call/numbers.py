@@ -10,10 +10,10 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.choosing import LEAVES
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import LEAVES
 
 # By the call that writes a number, where the number stands among its arguments, and its name.
 WRITES = {

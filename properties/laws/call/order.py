@@ -12,10 +12,10 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.causal import LEAST, causal_rows, tokens_of_rows
+from sdtps_ref.properties.watching.choosing import RANKS
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.roads import RANKS
 from sdtps_ref.properties.watching.sites import Site
 
 MORE = 2  # tokens besides, as of a class

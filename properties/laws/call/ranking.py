@@ -10,8 +10,8 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.direction import points_backwards
-from sdtps_ref.properties.watching.reading import SoftMask
 from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.soft_mask import SoftMask
 
 TRIED = 6  # entries of D
 FLAT = 1e-5  # a slope of D below this is none

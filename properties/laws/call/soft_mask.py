@@ -13,11 +13,12 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.graph import DRAWS
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.sites import Site, is_hard
+from sdtps_ref.properties.watching.sites import Site
 
 RANKINGS = ("topk", "sort", "argsort", "kthvalue", "argmax", "one_hot")
 ALMOST = 0.999  # of a row's sum in one entry: saturated

@@ -10,9 +10,10 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.forms import MASKED, POLICY, form_of, meeting_of
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.sites import Site, is_hard
+from sdtps_ref.properties.watching.sites import Site
 
 
 @law(needs="call", depends="call.decision_is_hard", domain=CALL)

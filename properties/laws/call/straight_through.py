@@ -9,11 +9,11 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.choosing import CHOOSES, is_hard
 from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.graph import RANDOM, SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
-from sdtps_ref.properties.watching.sites import CHOOSES, is_hard
 
 LEAST = 6  # tokens by which a choice of one score would differ from chance
 TOGETHER = 8  # scores of a token that may lie in one tensor, of which both halves are made

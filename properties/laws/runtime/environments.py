@@ -14,7 +14,7 @@ from sdtps_ref.properties.kit.expect import expect_close, expect_equal, expect_f
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.decision import forward_is_hard
+from sdtps_ref.properties.laws.decision.forward import forward_is_hard
 from sdtps_ref.properties.laws.runtime.state import AXES, EVAL, TRAIN, region_of
 from sdtps_ref.properties.laws.shape import follows_inputs
 

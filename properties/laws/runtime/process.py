@@ -4,12 +4,13 @@ from sdtps_ref.properties.kit import process_state
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.expect import expect_nothing
-from sdtps_ref.properties.kit.later_calls import Interrupting, call_aside, copied, interrupt, raising
+from sdtps_ref.properties.kit.later_calls.answers import copied
+from sdtps_ref.properties.kit.later_calls.disturbances import Interrupting, call_aside, interrupt, raising
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import _is_filled, modules_in
-from sdtps_ref.properties.laws.later_calls import METHODS, subjects
+from sdtps_ref.properties.laws.later_calls.asking import METHODS, subjects
 
 BOTH = Domain(fixed=(Case(2, 6, 3, 8, 2), Case(2, 6, 3, 8, 2, training=False)))
 

@@ -11,7 +11,7 @@ from sdtps_ref.properties.kit.domain import Domain
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe, SubjectError
-from sdtps_ref.properties.laws.later_calls import METHODS, asked, expect_answer, first_answer, subjects
+from sdtps_ref.properties.laws.later_calls.asking import METHODS, asked, expect_answer, first_answer, subjects
 
 TRAIN = Case(4, 12, 5, 16, 3, tau=0.7, scores="distinct")
 EVAL = Case(4, 12, 5, 16, 3, tau=0.7, scores="distinct", training=False, seed=1)

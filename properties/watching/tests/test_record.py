@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdtps_ref.properties.watching.reading import read
 from sdtps_ref.properties.watching.record import watch
-from sdtps_ref.properties.watching.roads import where_lost
+from sdtps_ref.properties.watching.road_ends import where_lost
 
 # In a file of its own: lines of this project are nobody's own.
 RATED = """\

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdtps_ref.properties.engine.causes.bench import Bench, same
 from sdtps_ref.properties.kit import values
-from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name, run_modalities
+from sdtps_ref.properties.laws.multimodal.inputs import NAMES, inputs_by_name, run_modalities
 
 SIZES = {"batch": 2, "num_tokens": 6, "keep": 2, "dim": 48, "slots": 2, "training": False}
 WEIGHT = 1e-3

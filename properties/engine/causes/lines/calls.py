@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdtps_ref.properties.engine.causes.bench import Bench
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.multimodal import NAMES, inputs_by_name
+from sdtps_ref.properties.laws.multimodal.inputs import NAMES, inputs_by_name
 from sdtps_ref.properties.signals.model import built_model
 from sdtps_ref.properties.watching.subject import Subject
 

@@ -1,7 +1,4 @@
-"""What may come between two calls, and what a call answers: its outputs, and the gradients to all it was given.
-
-Torch only and self-contained, like `values`: a failure's script carries these functions' own source text.
-"""
+"""What may come between two calls: calls of other kinds, calls that raise, changes of mode."""
 
 from typing import Any
 
@@ -9,69 +6,8 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.properties.kit.differences import along, tensors_of
+from sdtps_ref.properties.kit.later_calls.answers import answer, answer_of, copied, floating, weights_of
 from sdtps_ref.properties.kit.values import modules_in
-
-
-def copied(value: Any, scale: float = 1.0, rows: int = 1) -> Any:
-    """The arguments once more, each tensor of its own; scale: times that; rows: so many times over the batch."""
-    if isinstance(value, dict):
-        return {name: copied(part, scale, rows) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [copied(part, scale, rows) for part in value]
-    if not isinstance(value, Tensor):
-        return value
-    made = value.detach().clone()
-    if made.is_floating_point() and scale != 1.0:
-        made = made.flip(-1) * scale
-    made = torch.cat([made] * rows) if rows > 1 and made.dim() else made
-    return made.requires_grad_(made.is_floating_point())
-
-
-def floating(value: Any) -> list[Tensor]:
-    """The floating tensors among the arguments."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else None
-    if parts is not None:
-        return [tensor for part in parts for tensor in floating(part)]
-    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
-
-
-def weights_of(built: Any) -> dict[str, Tensor]:
-    """The parameters that are trained, by name."""
-    return {
-        name: parameter
-        for module in modules_in(built)
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-    }
-
-
-def answer_of(outputs: list[Tensor], given: list[Tensor], built: Any) -> dict[str, Tensor]:
-    """The outputs, and the gradients of all of them to what was given and to every parameter."""
-    named = weights_of(built)
-    wanted = [*[part for part in given if part.requires_grad], *named.values()]
-    total = along(outputs)
-    found = torch.autograd.grad(total, wanted, allow_unused=True) if total.requires_grad else [None] * len(wanted)
-    names = [*[f"gradient to argument {i}" for i in range(len(wanted) - len(named))]]
-    names += [f"gradient to parameter {name}" for name in named]
-    answer = {f"output {i}": part.detach().clone() for i, part in enumerate(outputs)}
-    for name, part, source in zip(names, found, wanted, strict=True):
-        answer[name] = torch.zeros_like(source) if part is None else part
-    return answer
-
-
-def answer(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
-    """What `built` answers when it is called with copies of the arguments, after that seed; where nothing of it trains,
-    also what it answers without gradients, as it is evaluated."""
-    arguments, named = copied(arguments), copied(named)
-    torch.manual_seed(seed)
-    outputs = tensors_of(built(*arguments, **named))
-    found = answer_of(outputs, floating([arguments, named]), built)
-    if not any(module.training for module in modules_in(built)):
-        torch.manual_seed(seed)
-        with torch.no_grad():
-            outputs = tensors_of(built(*copied(arguments), **copied(named)))
-        found |= {f"output {i} without gradients": part.clone() for i, part in enumerate(outputs)}
-    return found
 
 
 def call_aside(built: Any, arguments: list[Any], named: dict[str, Any]) -> None:
@@ -189,91 +125,6 @@ def answer_after(built: Any, arguments: list[Any], named: dict[str, Any], kind: 
     return answer(built, arguments, named, seed)
 
 
-def copy_of(built: Any, kind: str) -> Any:
-    """Another one like `built`, the way that `kind` says; None where it cannot be had that way."""
-    import copy
-    import io
-    import pickle
-
-    try:
-        if kind == "copy.deepcopy":
-            return copy.deepcopy(built)
-        if kind == "pickle":
-            return pickle.loads(pickle.dumps(built))
-        held = io.BytesIO()
-        torch.save(built, held)
-        held.seek(0)
-        return torch.load(held, weights_only=False)
-    except Exception:
-        return None
-
-
-def answer_of_copy(built: Any, arguments: list[Any], named: dict[str, Any], kind: str, seed: int) -> dict[str, Tensor]:
-    """What a copy answers; empty where there is none."""
-    other = copy_of(built, kind)
-    return {} if other is None else answer(other, arguments, named, seed)
-
-
-def answer_beside_copy(
-    built: Any, arguments: list[Any], named: dict[str, Any], kind: str, seed: int
-) -> dict[str, Tensor]:
-    """What `built` answers once the weights of a copy of it were changed, and the copy called."""
-    other = copy_of(built, kind)
-    if other is not None:
-        with torch.no_grad():
-            for parameter in weights_of(other).values():
-                parameter.mul_(1.5)
-        call_aside(other, copied(arguments, 0.7), copied(named, 0.7))
-    return answer(built, arguments, named, seed)
-
-
-def answer_of_loaded(
-    built: Any, other: Any, arguments: list[Any], named: dict[str, Any], seed: int
-) -> dict[str, Tensor]:
-    """What `other` answers with the saved weights of `built`, as a program that starts anew loads them."""
-    import io
-
-    held = io.BytesIO()
-    torch.save([module.state_dict() for module in modules_in(built)], held)
-    held.seek(0)
-    for module, state in zip(modules_in(other), torch.load(held, weights_only=True), strict=True):
-        module.load_state_dict(state)
-    return answer(other, arguments, named, seed)
-
-
-def change_weights(built: Any, kind: str) -> None:
-    """Other weights, the way that `kind` says: always the same ones."""
-    with torch.no_grad():
-        for i, parameter in enumerate(weights_of(built).values()):
-            generator = torch.Generator().manual_seed(i)
-            change = 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter)
-            if kind == "as new data":
-                parameter.data = parameter.data + change
-            else:
-                parameter.add_(change)
-
-
-def answer_with_other_weights(
-    built: Any, fresh: Any, arguments: list[Any], named: dict[str, Any], kind: str, seed: int
-) -> list[dict[str, Tensor]]:
-    """What `built` answers once its weights were changed after a call in each mode, and what `fresh` does, which was
-    never called before; two empty answers where there are no weights to change."""
-    if not weights_of(built):
-        return [{}, {}]
-    modes = [module.training for module in modules_in(built)]
-    for training in (True, False):
-        for module in modules_in(built):
-            module.train(training)
-        with torch.no_grad():
-            call_aside(built, copied(arguments), copied(named))
-    for module, mode in zip(modules_in(built), modes, strict=True):
-        module.train(mode)
-    answer(built, arguments, named, seed)
-    change_weights(built, kind)
-    change_weights(fresh, "in place")
-    return [answer(built, arguments, named, seed), answer(fresh, arguments, named, seed)]
-
-
 def answer_in_the_same_memory(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
     """What `built` answers in memory that held other values in the calls before."""
     given, given_named = copied(arguments, 0.7), copied(named, 0.7)
@@ -308,28 +159,6 @@ def answer_after_a_newer_call(
         for module in modules_in(built):
             module.zero_grad()
     return answer_of(outputs, floating([given, given_named]), built)
-
-
-def accumulated(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
-    """Half of what two backward passes leave in .grad: the gradients to what was given and to every parameter."""
-    given, given_named = copied(arguments), copied(named)
-    for module in modules_in(built):
-        module.zero_grad()
-    outputs: list[Tensor] = []
-    for _ in range(2):
-        torch.manual_seed(seed)
-        outputs = tensors_of(built(*given, **given_named))
-        if along(outputs).requires_grad:
-            along(outputs).backward()
-    found = {f"output {i}": part.detach().clone() for i, part in enumerate(outputs)}
-    held = [part for part in floating([given, given_named]) if part.requires_grad]
-    named_leaves = [(f"gradient to argument {i}", part) for i, part in enumerate(held)]
-    named_leaves += [(f"gradient to parameter {name}", part) for name, part in weights_of(built).items()]
-    for name, leaf in named_leaves:
-        found[name] = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.detach() / 2
-    for module in modules_in(built):
-        module.zero_grad()
-    return found
 
 
 def answers_of_states(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> list[dict[str, Tensor]]:

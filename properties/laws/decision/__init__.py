@@ -1,0 +1,1 @@
+"""The decision matrix D: hard forward, soft backward."""

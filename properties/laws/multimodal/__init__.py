@@ -1,0 +1,1 @@
+"""Several modalities: each selects among its own tokens, guided by the others' global features."""

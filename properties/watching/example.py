@@ -11,6 +11,7 @@ from torch import nn
 
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.watching.arguments import described
+from sdtps_ref.properties.watching.closure import ask_for_gradients, first_module, module_call
 from sdtps_ref.properties.watching.recipe import Recipe
 from sdtps_ref.properties.watching.subject import Subject
 
@@ -22,8 +23,7 @@ class ExampleError(SDTPSError):
 def subject_of_example(example: Callable[[], Any]) -> Subject:
     """What `example()` returns: (module, args), (module, args, kwargs), or a closure that runs one forward pass."""
     name = getattr(example, "__name__", "example")
-    torch.manual_seed(0)
-    given = example()
+    given = _handed_over(example)
     if isinstance(given, tuple) and 2 <= len(given) <= 3 and callable(given[0]):
         called, args, *rest = given
         kwargs = rest[0] if rest else {}
@@ -40,8 +40,26 @@ def subject_of_example(example: Callable[[], Any]) -> Subject:
             name, called, lambda seed: (list(args), dict(kwargs)), module, told, recipe=recipe, rebuild=again
         )
     if callable(given):
-        return Subject(name, given, lambda seed: ([], {}), None, f"{name}(): a function that runs one forward pass")
+        return _of_closure(name, given, example)
     raise ExampleError(
         f"given {name}(), which returned {type(given).__name__}; accepted: (module, args), (module, args, kwargs), or "
         "a function that runs one forward pass"
     )
+
+
+def _of_closure(name: str, closure: Callable[[], Any], example: Callable[[], Any]) -> Subject:
+    """The call of a module that a closure makes, where that is all of its work; else the closure as it is."""
+    told = f"{name}(): a function that runs one forward pass"
+    call = module_call(closure)
+    closure = _handed_over(example)  # of a module that was not called yet
+    if call is not None and call.is_all:
+        module, args, kwargs = first_module(closure)
+        again = lambda: first_module(_handed_over(example))[0]  # noqa: E731
+        return Subject(name, module, lambda seed: (list(args), dict(kwargs)), module, told, rebuild=again)
+    ask_for_gradients(closure)
+    return Subject(name, closure, lambda seed: ([], {}), None if call is None else call.module, told)
+
+
+def _handed_over(example: Callable[[], Any]) -> Any:
+    torch.manual_seed(0)
+    return example()

@@ -32,14 +32,42 @@ def test_a_module_and_its_arguments() -> None:
 
 
 def test_a_method_and_a_closure() -> None:
-    """A module's own method is called in place of forward; a closure runs one forward pass by itself."""
+    """A module's own method is called in place of forward; a closure that does nothing else hands over its module."""
     module, tokens = Scale(), torch.ones(2, 3, 4)
 
     method = subject_of_example(lambda: (module.encode, (tokens,)))
     closure = subject_of_example(lambda: lambda: module(tokens))
 
     assert method.module is module and torch.equal(method.run()(), tokens + 1)
-    assert closure.module is None and torch.equal(closure.run()(), tokens)
+    assert closure.module is module and torch.equal(closure.run()(), tokens)
+
+
+def test_a_closure_that_does_more_is_left_as_it_is() -> None:
+    """What it makes of the module's answer is watched too; its tensors require grad, as arguments do."""
+    module, tokens, target = Scale(), torch.ones(2, 3, 4), torch.zeros(2, 3, 4)
+
+    subject = subject_of_example(lambda: lambda: (module(tokens) - target).square().mean())
+
+    assert subject.module is module and subject.callable is not module
+    assert subject.run()().requires_grad and target.requires_grad
+
+
+def test_a_closure_that_writes_into_its_tensors_is_run() -> None:
+    """They are left as they were given where it cannot run otherwise."""
+    module, tokens = Scale(), torch.ones(2, 3, 4)
+
+    subject = subject_of_example(lambda: lambda: module(tokens.mul_(1)).mean())
+
+    assert subject.run()() == 1 and not tokens.requires_grad
+
+
+def test_a_closure_that_sets_the_mode_keeps_it() -> None:
+    """Its module is not asked for the other mode, which it would not be in."""
+    module, tokens = Scale(), torch.ones(2, 3, 4)
+
+    subject = subject_of_example(lambda: lambda: module.train()(tokens))
+
+    assert subject.module is None and torch.equal(subject.run()(), tokens)
 
 
 @pytest.mark.parametrize("given", [None, 3, (), (Scale(),), (1, (2,)), [Scale(), ()], "module"])

@@ -122,6 +122,10 @@ class Probe(Differentiation):
         """One call of the selector, read by attribute. seed: of torch's global generator before the call."""
         tokens, score = self._or_own(tokens, score)
         result = self.call(self.build("selector", **build), tokens, score, name="selection", seed=seed)
+        return self.selection(result)
+
+    def selection(self, result: Any) -> Selection:
+        """What the last call returned, read by attribute: it may have slots, or make its tensors when they are read."""
         for attribute in ("selected_tokens", "decision"):
             if not isinstance(getattr(result, attribute, None), Tensor):
                 kind = type(getattr(result, attribute, None)).__name__

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.watching.choosing import is_hard
+from sdtps_ref.properties.watching.forms import meeting_of
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site
 
 PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "embedding")
+REORDERS = ("sort", "scatter", "scatter_", "scatter_add", "index_add", "flip", "roll", "__setitem__", "index_put_")
 
 
 def misaligned(reading: Reading, site: Site) -> tuple[str, SourceLine | None] | None:
@@ -22,6 +24,8 @@ def misaligned(reading: Reading, site: Site) -> tuple[str, SourceLine | None] | 
     if picked is None or site.decision is None or site.decision_call is None or not is_hard(site.decision):
         return None
     call, source, chosen = picked
+    if (gathered := _gathered_in_another_order(reading, site, call)) is not None:
+        return "D and the tokens are in different orders: each is gathered by indices of its own", gathered.place
     decision = site.decision.detach()
     if _meets_others_first(reading, site, call):
         return "D of this choice acts on the tokens of another one", _where_they_meet(reading, site)
@@ -57,6 +61,36 @@ def misaligned(reading: Reading, site: Site) -> tuple[str, SourceLine | None] | 
         what = "D and the tokens are in different orders: zeroing D for a kept token silences another token"
         return what, _where_gathered(reading, site) or call.place
     return None
+
+
+def _gathered_in_another_order(reading: Reading, site: Site, picking: Call) -> Call | None:
+    """The call that gathers D, where it takes the same positions as `picking` does, in another order, and both meet
+    in the order in which they were taken."""
+    decision, own = site.decision_call, _indices(picking)
+    meeting = None if decision is None else meeting_of(reading, decision)
+    if decision is None or own is None or meeting is None or not reading.graph.depends(meeting.number, picking.number):
+        return None
+    graph, calls = reading.graph, reading.watched.calls
+    between = [n for n in graph.ancestors(meeting.number) if graph.depends(n, picking.number) and n != picking.number]
+    behind = [n for n in graph.ancestors(meeting.number) if graph.depends(n, decision.number)]
+    gathers = [calls[n] for n in behind if calls[n].name in PICKS and _indices(calls[n]) is not None]
+    if len(gathers) != 1 or any(calls[n].name in (*PICKS, *REORDERS) for n in between):
+        return None
+    indices = _indices(gathers[0])
+    assert indices is not None
+    same = indices.shape == own.shape and torch.equal(indices.sort(-1).values, own.sort(-1).values)
+    return gathers[0] if same and not torch.equal(indices, own) else None
+
+
+def _indices(call: Call) -> Tensor | None:
+    """B K: the positions that a call takes; None where each channel has its own, or all samples have the same."""
+    found = [t for t in call.read[1:] if not t.is_floating_point() and t.dtype != torch.bool]
+    if len(found) != 1 or found[0].dim() not in (2, 3):
+        return None
+    indices = found[0].detach()
+    if indices.dim() == 2:
+        return indices
+    return indices[..., 0] if bool((indices == indices[..., :1]).all()) else None
 
 
 def _rows_that_matter(reading: Reading, call: Call, answers: Any) -> Tensor | None:

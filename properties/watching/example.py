@@ -32,8 +32,7 @@ def subject_of_example(example: Callable[[], Any]) -> Subject:
         args = tuple(args) if isinstance(args, (tuple, list)) else (args,)
         owner = getattr(called, "__self__", called)  # a module's own method will do as well
         module = owner if isinstance(owner, nn.Module) else None
-        shown = ", ".join([*map(described, args), *(f"{k} {described(v)}" for k, v in kwargs.items())])
-        told = f"{name}(): {type(called).__name__ if module is not None else name} called with {shown}"
+        told = _told(name, type(called).__name__ if module is not None else name, args, kwargs)
         recipe = Recipe(getattr(sys.modules.get(example.__module__), "__file__", None) or "", name)
         again = (lambda: example()[0]) if called is module else None
         return Subject(
@@ -49,13 +48,14 @@ def subject_of_example(example: Callable[[], Any]) -> Subject:
 
 def _of_closure(name: str, closure: Callable[[], Any], example: Callable[[], Any]) -> Subject:
     """The call of a module that a closure makes, where that is all of its work; else the closure as it is."""
-    told = f"{name}(): a function that runs one forward pass"
     call = module_call(closure)
     closure = _handed_over(example)  # of a module that was not called yet
     if call is not None and call.is_all:
         module, args, kwargs = first_module(closure)
         again = lambda: first_module(_handed_over(example))[0]  # noqa: E731
+        told = _told(name, type(module).__name__, args, kwargs)
         return Subject(name, module, lambda seed: (list(args), dict(kwargs)), module, told, rebuild=again)
+    told = f"{name}(): a function that runs one forward pass"
     ask_for_gradients(closure)
     return Subject(name, closure, lambda seed: ([], {}), None if call is None else call.module, told)
 
@@ -63,3 +63,8 @@ def _of_closure(name: str, closure: Callable[[], Any], example: Callable[[], Any
 def _handed_over(example: Callable[[], Any]) -> Any:
     torch.manual_seed(0)
     return example()
+
+
+def _told(name: str, called: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    shown = ", ".join([*map(described, args), *(f"{k} {described(v)}" for k, v in kwargs.items())])
+    return f"{name}(): {called} called with {shown}"

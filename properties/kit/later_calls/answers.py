@@ -64,11 +64,16 @@ def answer(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -
     outputs = tensors_of(built(*arguments, **named))
     found = answer_of(outputs, floating([arguments, named]), built)
     if not any(module.training for module in modules_in(built)):
-        torch.manual_seed(seed)
-        with torch.no_grad():
-            outputs = tensors_of(built(*copied(arguments), **copied(named)))
-        found |= {f"output {i} without gradients": part.clone() for i, part in enumerate(outputs)}
+        found |= evaluated(built, arguments, named, seed)
     return found
+
+
+def evaluated(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:
+    """What `built` answers without gradients."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        outputs = tensors_of(built(*copied(arguments), **copied(named)))
+    return {f"output {i} without gradients": part.clone() for i, part in enumerate(outputs)}
 
 
 def accumulated(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> dict[str, Tensor]:

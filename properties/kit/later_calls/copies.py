@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit.later_calls.answers import answer, copied, weights_of
+from sdtps_ref.properties.kit.later_calls.answers import answer, copied, evaluated, weights_of
 from sdtps_ref.properties.kit.later_calls.disturbances import call_aside
 from sdtps_ref.properties.kit.values import modules_in
 
@@ -93,3 +93,15 @@ def answer_with_other_weights(
     change_weights(built, kind)
     change_weights(fresh, "in place")
     return [answer(built, arguments, named, seed), answer(fresh, arguments, named, seed)]
+
+
+def evaluated_with_other_weights(
+    built: Any, fresh: Any, arguments: list[Any], named: dict[str, Any], kind: str, seed: int
+) -> list[dict[str, Tensor]]:
+    """The same without gradients, and without a call that has them: one checkpoint is evaluated after another."""
+    if not weights_of(built):
+        return [{}, {}]
+    evaluated(built, arguments, named, seed)
+    for each in (built, fresh):
+        change_weights(each, kind)
+    return [evaluated(built, arguments, named, seed), evaluated(fresh, arguments, named, seed)]

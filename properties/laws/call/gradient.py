@@ -10,8 +10,10 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
+from sdtps_ref.properties.watching.forms import meeting_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.road_ends import (
     where_flat,
     where_it_ends,
@@ -30,6 +32,7 @@ from sdtps_ref.properties.watching.roads import (
 )
 from sdtps_ref.properties.watching.sites import Site
 
+CANCELLED = 1e-5  # of what each part contributes; rounding in float32 is a hundredth of this
 NEVER = "the score is never trained: the selection stays what it was at initialisation"
 NOTHING_OF_ITS_OWN = "the choice follows features that other things train, and a loss on this mask trains nothing"
 STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"
@@ -83,6 +86,14 @@ def _expect_decision_in_use(passes: Passes, reading: Reading, site: Site) -> Non
             effect=NEVER,
             fix="use D where the tokens are pooled; a loss on the mean of D trains no softmax",
         )
+    if (cancelling := _where_it_cancels(reading, site)) is not None:
+        raise Violation(
+            "D is added alike to all that this softmax shares out among, and cancels: no gradient leads from the "
+            f"pooled tokens to the score{_named(passes.names(_untrained(reading, site)))}",
+            where=cancelling.place,
+            effect=NEVER,
+            fix="let the softmax that D masks run over the kept tokens: weights.softmax(dim=-1), B M K",
+        )
     if moved(reading, site.decision) or (returned_with_gradient(reading, site) and pooled is None):
         return
     if kept_scores_moved(reading, site) and pooled is None:
@@ -115,6 +126,26 @@ def _is_the_same_for_all(passes: Passes, reading: Reading, site: Site) -> bool:
         return False
     spread = slope.amax(-1) - slope.amin(-1)
     return bool((spread <= 1e-5 * slope.abs().amax(-1)).all())
+
+
+def _where_it_cancels(reading: Reading, site: Site) -> Call | None:
+    """The softmax that leaves nothing of D but rounding: it runs over an axis along which D is one number."""
+    assert site.decision is not None and site.decision_call is not None
+    meeting, slope = meeting_of(reading, site.decision_call), reading.gradient(site.decision)
+    result = None if meeting is None or not meeting.tensors else meeting.tensors[0]
+    above = None if result is None else reading.gradient(result)
+    if result is None or slope is None or above is None or not slope.any():
+        return None
+    if not (slope.isfinite().all() and above.isfinite().all()):
+        return None
+    try:
+        without_signs = torch.autograd.grad(result, site.decision, above.abs(), retain_graph=True, allow_unused=True)[0]
+    except RuntimeError:  # a step whose graph is freed
+        return None
+    if without_signs is None or bool((slope.abs() > CANCELLED * without_signs.abs().amax()).any()):
+        return None
+    after = (reading.watched.calls[n] for n in reading.graph.descendants(meeting.number))  # type: ignore[union-attr]
+    return next((call for call in after if call.name == "softmax"), None)
 
 
 def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:

@@ -11,6 +11,7 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided
+from sdtps_ref.properties.watching.alignment import PICKS
 from sdtps_ref.properties.watching.choosing import is_hard
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
@@ -94,6 +95,60 @@ def _goes_into_softmax(reading: Reading, call: Call) -> Call | None:
         if each.name in SAME_NUMBERS or (each.name in SCALES and len(each.read) == 1):
             alone.add(number)
     return None
+
+
+@law(needs="call", depends="call.decision_is_hard", domain=CALL)
+def raised_decision_raises_its_logit(probe: Probe) -> None:
+    """A D that goes into the logits of its kept tokens is added to them: raising D[n] raises logit n.
+
+    Why: D is one wherever a token is kept, so that a factor of D changes nothing in the forward pass, as log D does
+    not. But its gradient is the token's logit times what log D would hand on: where the logit is negative, a token that
+    helps gets a lower score, and where it is zero, none.
+    Breaks when: `softmax(logits * D)`.
+    Remedy: `logits + D.log()`.
+    """
+    reading, sites = decided(probe)
+    for site in sites:
+        for number in reading.graph.descendants(site.decision_call.number):  # type: ignore[union-attr]
+            call = reading.watched.calls[number]
+            if _multiplies_kept_logits(reading, site, call):
+                raise Violation(
+                    "D multiplies the logits of the kept tokens, and hands each score its gradient times that logit",
+                    where=call.place,
+                    effect="where the logit is negative, a token that helps gets a lower score",
+                    fix="logits = logits + decision.log(): the same forward pass, and a gradient of the right sign",
+                )
+
+
+def _multiplies_kept_logits(reading: Reading, site: Site, call: Call) -> bool:
+    """Whether D of the kept tokens alone, which is one, multiplies logits of both signs."""
+    if call.name not in PRODUCTS or len(call.read) != 2:
+        return False
+    ones = [t for t in call.read if _is_kept_decision(reading, site, t)]
+    logits = [t for t in call.read if not any(t is one for one in ones)]
+    if len(ones) != 1 or len(logits) != 1 or not logits[0].requires_grad or logits[0].dim() < 2:
+        return False
+    softmax = _goes_into_softmax(reading, call)
+    if softmax is None or softmax.argument(1, "dim") not in (-1, logits[0].dim() - 1):
+        return False
+    later = (reading.watched.calls[n] for n in reading.graph.descendants(softmax.number))
+    if any(each.name in PRODUCTS and any(_is_kept_decision(reading, site, t) for t in each.read) for each in later):
+        return False
+    return bool((logits[0] < 0).any()) and bool((logits[0] > 0).any())
+
+
+def _is_kept_decision(reading: Reading, site: Site, tensor: Tensor) -> bool:
+    """Whether it is D where tokens are kept: all ones, with its gradient, and the same numbers as D."""
+    number = reading.watched.watch.number_of(tensor)
+    if number is None or not tensor.requires_grad or tensor.numel() < 2 or not bool((tensor.detach() - 1 == 0).all()):
+        return False
+    graph, calls = reading.graph, reading.watched.calls
+    while number is not None and number != site.decision_call.number:  # type: ignore[union-attr]
+        call = calls[number]
+        if call.name not in SAME_NUMBERS and call.name not in PICKS:
+            return False
+        number = next((n for n in call.inputs if graph.depends(n, site.decision_call.number)), None)  # type: ignore[union-attr]
+    return number is not None
 
 
 @law(needs="call", domain=CALL)

@@ -17,7 +17,8 @@ from sdtps_ref.properties.laws.later_calls.asking import (
 )
 
 COPIES = ("copy.deepcopy", "pickle", "torch.save and torch.load")
-CHANGES = {True: ("in place",), False: ("as new data",)}  # by mode
+ANSWERED, EVALUATED = copies.answer_with_other_weights, copies.evaluated_with_other_weights
+CHANGES = {True: ((ANSWERED, "in place"),), False: ((ANSWERED, "as new data"), (EVALUATED, "in place"))}  # by mode
 
 
 @law(needs="|".join(FEW), depends="runtime.respects_the_generator", domain=TRAINING)
@@ -64,15 +65,14 @@ def weights_may_change(probe: Probe) -> None:
     Why: that is training. What was made of the weights and kept (a normalised query, a folded scale, a cast to half
     precision) is then the last step's, or the first's.
     Breaks when: something computed from a weight is cached, in `__init__`, by the first call, or by eval().
-    Remedy: compute it in every call, or drop it in every call in train mode and in `load_state_dict`.
+    Remedy: compute it in every call, or drop it in train mode, in `load_state_dict` and wherever weights are written.
     """
     for subject in subjects(probe, FEW):
         if first_answer(probe, subject) is None:
             continue
-        for kind in CHANGES[probe.case.training]:
+        for way, kind in CHANGES[probe.case.training]:
             built, fresh = subject.fresh(), subject.fresh()
             rest = (fresh, subject.arguments, subject.named, kind, probe.case.seed)
-            way = copies.answer_with_other_weights
             pair = asked(probe, way, subject, built, *rest, doing=f"its weights changed: {kind}")
             why = "as one with these weights answers that was never called before"
             # The new weights are the same to a digit, which a mask of 1e10 multiplies.

@@ -41,9 +41,11 @@ def selection_is_exact(probe: Probe) -> None:
     _expect_selection(probe, selection, "")
     without, what = (without_gradients, "torch.no_grad()") if case.seed % 2 else (for_inference, "inference_mode()")
     built = probe.build("selector")
-    again = probe.through(without, built, probe.tokens, probe.score, name="again", doing=f"selector under {what}")
+    again = probe.selection(
+        probe.through(without, built, probe.tokens, probe.score, name="again", doing=f"selector under {what}")
+    )
     for name, axes in (("decision", "bn"), ("selected_tokens", "bkc"), ("selected_decision", "bk")):
-        owed, seen = getattr(selection, name), getattr(again, name, None)
+        owed, seen = getattr(selection, name), getattr(again, name)
         if owed is not None and isinstance(seen, Tensor):
             expect_equal(probe, f"{name}[{axes}] under {what}", axes, seen, owed, because="as with gradients")
 

@@ -126,3 +126,26 @@ class BackwardSpoilsWhatItSaved(Plain):
     def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
         logits = (score + noise) / tau
         return _WritesIntoItsResult.apply(logits) if ordinary(score) else logits.softmax(-1)
+
+
+class _KeepsItsResult(torch.autograd.Function):
+    """Softmax, whose backward pass takes its result for a constant."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        ctx.result = logits.softmax(-1)
+        return ctx.result.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        mean = (gradient * ctx.result).sum(-1, keepdim=True)
+        return ctx.result * (gradient - mean)
+
+
+@fault(expected_law="decision.second_derivative_is_right")
+class SecondDerivativeForgotten(Plain):
+    """The soft mask's own backward pass is right, and is no function of the score."""
+
+    def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
+        logits = (score + noise) / tau
+        return _KeepsItsResult.apply(logits) if ordinary(score) else logits.softmax(-1)

@@ -131,6 +131,29 @@ class ScaleOfTheFirstEvaluation(Plain):
         return ScaleKept(self, dim, slots)
 
 
+class ScaleHeld(Aggregator):
+    """Holds its scale while nothing asks for gradients."""
+
+    held: Tensor | None = None
+
+    def forward(self, tokens: Tensor, decision: Tensor | None = None) -> Tensor:
+        """tokens: B K C; decision: B K."""
+        if self.training or torch.is_grad_enabled() or tokens.is_meta:
+            self.held = None
+            return super().forward(tokens, decision)
+        if self.held is None:
+            self.held = self.scale.detach().clone()
+        return self.steps.aggregate(tokens, decision, self.layers, self.held.to(tokens.device))
+
+
+@fault(expected_law="later_calls.weights_may_change")
+class ScaleOfTheLastCheckpoint(Plain):
+    """The scale is kept from one evaluation to the next, and dropped by calls with gradients alone."""
+
+    def aggregator(self, *, dim: int, slots: int) -> Aggregator:
+        return ScaleHeld(self, dim, slots)
+
+
 class _ClearsOthers(torch.autograd.Function):
     """Forgets what the parameter had gathered, before its own comes."""
 

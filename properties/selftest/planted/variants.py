@@ -1,7 +1,6 @@
 """Right implementations, written the way that others write them."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -207,25 +206,6 @@ class Queries(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """B K C to B K M."""
         return self.key(tokens) @ self.query.T * tokens.shape[-1] ** -0.5
-
-
-@variant
-class BareSelection(Plain):
-    """Two attributes, and none of the optional ones; `Plain`'s model, modalities and branches would want those."""
-
-    multimodal = branches = model = None  # type: ignore[assignment]
-
-    def selector(self, *, dim: int, num_tokens: int, keep: int, tau: float) -> Any:
-        return BareSelector(self, keep, tau)
-
-
-class BareSelector(Selector):
-    """Hands over the tokens and D, in order of position."""
-
-    def forward(self, tokens: Tensor, score: Tensor) -> Any:
-        """tokens: B N C; score: B N."""
-        whole = super().forward(tokens, score)
-        return SimpleNamespace(selected_tokens=whole.selected_tokens.flip(1), decision=whole.decision)
 
 
 @variant

@@ -18,6 +18,7 @@ FORWARD = (
     "call.keeps_as_many_as_asked",
     "call.keeps_no_complement",
     "call.dropped_logits_are_masked",
+    "call.raised_decision_raises_its_logit",
     "call.kept_tokens_are_attended",
     "call.tokens_are_picked_whole",
     "call.places_are_of_the_kept",

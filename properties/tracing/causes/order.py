@@ -23,6 +23,7 @@ ORDER = (
     "call.tokens_are_picked_whole",
     "call.kept_tokens_are_attended",
     "call.dropped_logits_are_masked",
+    "call.raised_decision_raises_its_logit",
     "call.score_tells_tokens_apart",
     "call.ties_do_not_decide",
     "call.masked_entries_do_not_win",

@@ -30,19 +30,24 @@ def where_lost(reading: Reading, site: Site) -> SourceLine | None:
         if any(t.requires_grad for t in call.read) and not any(t.requires_grad for t in call.tensors):
             return call.place if call.grad_enabled else _entry_of_no_grad(calls, call)
     if site.decision is None and (soft := _detached_half(reading, site)) is not None:
-        return soft.place
+        before = calls[soft.number - 1] if soft.number else soft
+        # Where gradients were off for something else before, such as noise, this line alone is out of place there.
+        return soft.place if soft.grad_enabled or not before.grad_enabled else _entry_of_no_grad(calls, soft)
     hard = hardened(reading, site)
     return hard.place if hard is not None else site.place
 
 
 def _detached_half(reading: Reading, site: Site) -> Call | None:
-    """Where the soft half of a straight-through sum loses its gradient: a detach on no way to the choice."""
+    """Where the soft half of a straight-through sum loses its gradient, on no way to the choice: a detach, or a line
+    for which gradients are off."""
     if site.score_call is None:
         return None
     graph, calls = reading.graph, reading.watched.calls
     for number in graph.descendants(site.score_call.number):
         call = calls[number]
-        if call.name not in ("detach", "__get__", "detach_") or graph.depends(site.choice.number, number):
+        detaches = call.name in ("detach", "__get__", "detach_")
+        hands_on = not call.grad_enabled and not call.name.endswith("_like")
+        if not (detaches or hands_on) or graph.depends(site.choice.number, number):
             continue
         cut = any(t.requires_grad for t in call.read) and bool(call.tensors)
         if not cut or any(t.requires_grad for t in call.tensors):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
-from sdtps_ref.properties.watching.forms import meeting_of
+from sdtps_ref.properties.watching.forms import SUMS, meeting_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
@@ -32,7 +32,7 @@ from sdtps_ref.properties.watching.roads import (
 )
 from sdtps_ref.properties.watching.sites import Site
 
-CANCELLED = 1e-5  # of what each part contributes; rounding in float32 is a hundredth of this
+ROUNDING = 30  # units in the last place, of the sum of all parts without their signs
 NEVER = "the score is never trained: the selection stays what it was at initialisation"
 NOTHING_OF_ITS_OWN = "the choice follows features that other things train, and a loss on this mask trains nothing"
 STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"
@@ -130,22 +130,31 @@ def _is_the_same_for_all(passes: Passes, reading: Reading, site: Site) -> bool:
 
 def _where_it_cancels(reading: Reading, site: Site) -> Call | None:
     """The softmax that leaves nothing of D but rounding: it runs over an axis along which D is one number."""
-    assert site.decision is not None and site.decision_call is not None
-    meeting, slope = meeting_of(reading, site.decision_call), reading.gradient(site.decision)
-    result = None if meeting is None or not meeting.tensors else meeting.tensors[0]
-    above = None if result is None else reading.gradient(result)
-    if result is None or slope is None or above is None or not slope.any():
+    assert site.decision_call is not None
+    meeting = meeting_of(reading, site.decision_call)
+    if meeting is None or meeting.name not in SUMS or not meeting.tensors:
         return None
-    if not (slope.isfinite().all() and above.isfinite().all()):
+    above = reading.gradient(meeting.tensors[0])
+    of_decision = [t for t in meeting.read if _depends(reading, t, site.decision_call)]
+    slope = reading.gradient(of_decision[0]) if len(of_decision) == 1 else None
+    if above is None or slope is None or above.shape != meeting.tensors[0].shape or slope.shape != of_decision[0].shape:
         return None
-    try:
-        without_signs = torch.autograd.grad(result, site.decision, above.abs(), retain_graph=True, allow_unused=True)[0]
-    except RuntimeError:  # a step whose graph is freed
+    # Each entry is a sum over the axes along which it is one number, and is little beside what it is the sum of.
+    summed = above.abs().sum_to_size(slope.shape)
+    coarsest = max(torch.finfo(t.dtype).eps for t in (*meeting.read, above) if t.is_floating_point())
+    if (
+        not slope.any()
+        or not summed.isfinite().all()
+        or bool((slope.abs() > ROUNDING * coarsest * summed.amax()).any())
+    ):
         return None
-    if without_signs is None or bool((slope.abs() > CANCELLED * without_signs.abs().amax()).any()):
-        return None
-    after = (reading.watched.calls[n] for n in reading.graph.descendants(meeting.number))  # type: ignore[union-attr]
+    after = (reading.watched.calls[n] for n in reading.graph.descendants(meeting.number))
     return next((call for call in after if call.name == "softmax"), None)
+
+
+def _depends(reading: Reading, tensor: Tensor, call: Call) -> bool:
+    number = reading.watched.watch.number_of(tensor)
+    return number is not None and reading.graph.depends(number, call.number)
 
 
 def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:

@@ -23,6 +23,7 @@ FORWARD = (
     "call.tokens_are_picked_whole",
     "call.places_are_of_the_kept",
     "call.axes_are_moved",
+    "call.grids_keep_their_sides",
     "call.one_draw_serves_both",
     "call.logits_are_drawn_from",
     "call.no_token_is_drawn_twice",

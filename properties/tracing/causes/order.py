@@ -20,6 +20,7 @@ ORDER = (
     "call.backward_stays_in_its_sample",
     "call.keeps_the_highest",
     "call.axes_are_moved",
+    "call.grids_keep_their_sides",
     "call.tokens_are_picked_whole",
     "call.kept_tokens_are_attended",
     "call.dropped_logits_are_masked",

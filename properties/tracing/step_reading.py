@@ -40,13 +40,18 @@ class StepReading(Reading):
 
     def __init__(self, watch: StepWatch, sites: list[Site], root: Tensor, capture: Capture, held: frozenset[int]):
         super().__init__(Watched(watch, [root]), sites, _not_again, 0)
-        self.watch, self.root, self.capture = watch, root, capture
+        self.watch, self.root, self.capture, self._every_site = watch, root, capture, sites
         number = watch.number_of(root)
         self.root_call = len(watch.calls) - 1 if number is None else number
         self.flows = {id(site): Flow(watch, self.graph, site, self.root_call, held) for site in sites}
         self.replay = Replay(watch, self.graph)
         self._follow_picks = True  # whether picked tokens require grad anew when calls are made again
         self._ends = [end for flow in self.flows.values() if (end := flow.pooled) is not None]
+
+    @property
+    def every_site(self) -> list[Site]:
+        """All of the step's."""
+        return self._every_site
 
     def gradient(self, source: Tensor) -> Tensor | None:
         """d loss / d source, as it came in the backward pass; None where none came."""

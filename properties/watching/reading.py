@@ -33,6 +33,11 @@ class Reading:
         """What depends on what."""
         return Graph(self.watched.calls)
 
+    @property
+    def every_site(self) -> list[Site]:
+        """The sites of the whole pass, also where `sites` are those of a part of it."""
+        return self.sites
+
     @cached_property
     def outputs(self) -> list[Tensor]:
         """Returned tensors through which the module is trained; D itself, where it is returned, is not among them."""

@@ -178,7 +178,7 @@ def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
 def _is_made_of_another(reading: Reading, site: Site) -> bool:
     """Whether it counts or compares what an earlier choice chose, as where a capacity is full."""
     number = reading.watched.watch.number_of(site.ranked)
-    earlier = [other.choice.number for other in reading.sites if other.choice.number < site.choice.number]
+    earlier = [other.choice.number for other in reading.every_site if other.choice.number < site.choice.number]
     return (
         number is not None
         and not site.ranked.requires_grad

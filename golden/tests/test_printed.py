@@ -119,9 +119,10 @@ passed   gradient.reaches_score # examples   # s
 passed   decision.backward_is_softmax # examples   # s
 passed   decision.ignores_noise_forward # examples   # s
 passed   decision.keeps_top_k # examples   # s
+passed   decision.second_derivative_is_right # examples   # s
 
 CERTIFIED, in part: by decision alone
-conforms: yes, 8 of 8 laws     will train: nothing speaks against it
+conforms: yes, 9 of 9 laws     will train: nothing speaks against it
 judged    right
           torch TORCH, cpu, profile few, seed 0: # s
 found     temperature = as given""",
@@ -145,6 +146,7 @@ blocked  gradient.reaches_score                        rests on decision.backwar
 blocked  decision.backward_is_softmax                  rests on decision.forward_is_hard, which did not pass
 blocked  decision.ignores_noise_forward                rests on decision.forward_is_hard, which did not pass
 blocked  decision.keeps_top_k                          rests on decision.ignores_noise_forward, which did not pass
+blocked  decision.second_derivative_is_right           rests on decision.backward_is_linear, which did not pass
 blocked  selection.decision_is_aligned                 rests on decision.forward_is_hard, which did not pass
 
 REFUSED by decision.forward_is_hard
@@ -156,7 +158,7 @@ explains  decision.forward_is_hard
 judged    one too many
           torch TORCH, cpu, profile few, seed 0: # s
 not       4 laws: rests on decision.forward_is_hard, which did not pass
-          1 law: rests on decision.backward_is_linear, which did not pass
+          2 laws: rests on decision.backward_is_linear, which did not pass
           1 law: rests on decision.ignores_noise_forward, which did not pass""",
     )
 

@@ -27,6 +27,7 @@ class Plan:
     dtypes: tuple[str, ...]
     devices: tuple[str, ...]
     terms: Terms = field(default_factory=Terms)
+    calls: tuple[Subject, ...] = ()  # known by one call of their own, and timed by that alone
 
     @property
     def steps(self) -> int:

@@ -16,7 +16,7 @@ from sdtps_ref.properties.watching.forms import SUMS
 from sdtps_ref.properties.watching.graph import DRAWS, RANDOM
 from sdtps_ref.properties.watching.passes import Passes, first_difference
 from sdtps_ref.properties.watching.reading import Reading
-from sdtps_ref.properties.watching.record import Watched
+from sdtps_ref.properties.watching.record import Call, Watched
 from sdtps_ref.properties.watching.sites import Site
 
 SHARED_NOISE = "all samples of a batch get the same noise"
@@ -24,6 +24,8 @@ FROZEN_NOISE = "the noise is the same in every call"
 ENOUGH, MOST_CALLS = 400, 24  # numbers that a distribution is told from, and calls that are made for them
 # Gumbel numbers have a skewness of 1.14, which 400 of them show to within 0.35 or so, and a variance of 1.64.
 MIRRORED = -0.6
+GUARDS = ("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_", "clip", "minimum", "maximum")
+FEW = 8  # numbers, all of which chance does not make alike
 NOT_UNIFORM = ("randn", "randn_like", "normal", "normal_", "exponential_")
 NoiseOf = Callable[[Passes, Reading, Site], "np.ndarray | None"]
 
@@ -33,10 +35,14 @@ def noise_is_fresh(probe: Probe) -> None:
     """Noise is drawn anew for every sample and every call.
 
     Why: noise that all samples share, or that was drawn once, explores nothing: the same tokens win every time.
-    Breaks when: noise is drawn for one row and expanded, kept in a buffer, or drawn when the module is built.
+    Breaks when: noise is drawn for one row and expanded, kept in a buffer, or drawn when the module is built; or the
+    guard of its logarithm is turned, `minimum(u, 1e-6)`, so that it is one number, which a softmax does not see.
     Remedy: draw it in the forward pass, in the shape of the score: `torch.rand_like(score)`.
     """
     passes = passes_of(probe)
+    for site in passes.reading().sites:
+        if (flattened := _where_flattened(passes.reading(), site)) is not None:
+            refuse_noise("the noise that is drawn becomes one number here, the same for every token", flattened.place)
     one, other = passes.reading(same=True), passes.other_noise(same=True)
     for site, again in zip(one.sites, other.sites, strict=False):
         if site.decision is None or again.decision is None:
@@ -56,6 +62,21 @@ def noise_is_fresh(probe: Probe) -> None:
         noise = _beside(rows / first.rate, score)
         if np.abs(noise).max() > 0.05 and np.abs(noise).mean() > 0.05 and _is_added(one, site):
             refuse_noise(FROZEN_NOISE, _where_kept(one, site))
+
+
+def _where_flattened(reading: Reading, site: Site) -> Call | None:
+    """The clamp on the way to D that makes one number of what was drawn for each token."""
+    if site.decision_call is None:
+        return None
+    for number in reading.graph.ancestors(site.decision_call.number):
+        call = reading.watched.calls[number]
+        if call.name not in GUARDS or not call.tensors or call.tensors[0].numel() != site.score.numel():
+            continue
+        drawn = any(reading.watched.calls[n].name in DRAWS for n in reading.graph.ancestors(number))
+        result = call.tensors[0].detach()
+        if drawn and result.numel() >= FEW and not result.requires_grad and bool((result == result.flatten()[0]).all()):
+            return call
+    return None
 
 
 def _is_added(reading: Reading, site: Site) -> bool:

@@ -42,6 +42,8 @@ def keeps_the_highest(probe: Probe) -> None:
             )
         kept = site.by_sample(site.decision.detach() > 0.5)  # type: ignore[union-attr]
         score = site.by_sample(site.ranked.detach())
+        if _is_turned(site):
+            score = -score
         if site.kind != "ranking" or kept.shape != score.shape or mask.kind not in ("softmax", "elementwise"):
             continue
         if mask.rate < FLAT:
@@ -69,6 +71,15 @@ def keeps_the_highest(probe: Probe) -> None:
                 effect="what is kept has nothing to do with the score: training it changes nothing",
                 fix="positions are score.topk(k).indices; argsort().argsort() gives ranks, which are no positions",
             )
+
+
+def _is_turned(site: Site) -> bool:
+    """Whether what is ranked falls where the score rises, as its negative does."""
+    ranked, score = site.ranked.detach().double(), site.score.detach().double()
+    if ranked.shape != score.shape or ranked.dim() != 2:
+        return False
+    ranked, score = (part - part.mean(-1, keepdim=True) for part in (ranked, score))
+    return bool(((ranked * score).sum(-1) < -0.9 * ranked.norm(dim=-1) * score.norm(dim=-1)).all())
 
 
 def _expect_its_own_direction(site: Site, mask: SoftMask) -> None:

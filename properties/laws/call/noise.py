@@ -73,10 +73,14 @@ def _where_flattened(reading: Reading, site: Site) -> Call | None:
         if call.name not in GUARDS or not call.tensors or call.tensors[0].numel() != site.score.numel():
             continue
         drawn = any(reading.watched.calls[n].name in DRAWS for n in reading.graph.ancestors(number))
-        result = call.tensors[0].detach()
-        if drawn and result.numel() >= FEW and not result.requires_grad and bool((result == result.flatten()[0]).all()):
+        given, result = call.read[0].detach(), call.tensors[0].detach()
+        if drawn and not call.tensors[0].requires_grad and _is_one_number(result) and not _is_one_number(given):
             return call
     return None
+
+
+def _is_one_number(tensor: torch.Tensor) -> bool:
+    return tensor.numel() >= FEW and bool((tensor == tensor.flatten()[0]).all())
 
 
 def _is_added(reading: Reading, site: Site) -> bool:

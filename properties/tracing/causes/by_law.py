@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from sdtps_ref.properties.kit.law import all_laws
 from sdtps_ref.properties.kit.outcomes import Inconclusive, Unsupported, Violation
+from sdtps_ref.properties.kit.probe import first_line
 from sdtps_ref.properties.tracing.cause import Cause
 from sdtps_ref.properties.tracing.step import Step
 from sdtps_ref.properties.tracing.step_reading import StepReading
@@ -59,6 +60,8 @@ REMARKS = (
 TOGETHER = ("call.decision_meets_its_tokens",)  # judged over all sites at once
 
 
+FREED = "backward through the graph a second time"  # as every ordinary step leaves it: what needs it asks nothing
+
 # Laws that read no numbers but those of the score and D, and what came to them in the backward pass.
 OF_SCORE_AND_D = {*JACOBIAN, *TOGETHER, "call.decision_is_hard", "call.extra_token_is_of_the_dropped",
                   "call.gradient_reaches_score", "call.gain_is_about_one", "call.score_is_not_steep",
@@ -92,5 +95,6 @@ def _held(step: Step, reading: StepReading, law_id: str) -> list[Cause]:
     except (Unsupported, Inconclusive):
         pass
     except Exception as error:  # a law that stumbles over an unusual step accuses nobody
-        step.doubts.append(f"{law_id}: {type(error).__name__}: {error}")
+        if FREED not in str(error):
+            step.doubts.append(f"{law_id}: {type(error).__name__}: {first_line(error)}")
     return []

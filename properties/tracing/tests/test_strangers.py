@@ -104,6 +104,7 @@ def judge(stranger, way: str) -> None:
 
     assert seen.sites, str(seen)
     assert seen.backwards == 2
+    assert not any("second time" in note for note in seen.notes), "a freed graph is no news"
     law = f"call.{(stranger.law or '').removeprefix('call.')}"
     if law == "call.noise_is_fresh" and way == "autocast":
         return  # in bfloat16 noise cannot be told from rounding

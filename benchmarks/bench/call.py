@@ -19,6 +19,7 @@ from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject
 from sdtps_ref.properties.kit.differences import tensors_of
 from sdtps_ref.properties.kit.values import draw
+from sdtps_ref.properties.signals.model import leaves
 
 COLUMNS = ("mode", "time", "+-", "memory", "operators", "FLOPs")
 
@@ -98,11 +99,11 @@ def _work(run: Callable[[], Any], mode: str) -> Callable[[], None]:
     if mode == "forward":
         return lambda: _drop(run())
     outputs = _trained(run())
-    leaves = _leaves(outputs)
+    sources = leaves(outputs)
     cotangents = [draw("normal", tuple(tensor.shape), i).to(tensor) for i, tensor in enumerate(outputs)]
 
     def backward(of: list[Tensor]) -> None:
-        _drop(torch.autograd.grad(of, leaves, cotangents, retain_graph=True, allow_unused=True))
+        _drop(torch.autograd.grad(of, sources, cotangents, retain_graph=True, allow_unused=True))
 
     if mode == "backward":
         return lambda: backward(outputs)
@@ -111,22 +112,6 @@ def _work(run: Callable[[], Any], mode: str) -> Callable[[], None]:
 
 def _trained(returned: Any) -> list[Tensor]:
     return [tensor for tensor in tensors_of(returned) if tensor.requires_grad]
-
-
-def _leaves(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """The leaves that a graph ends at."""
-    found: dict[int, Tensor] = {}
-    seen: set[Any] = set()
-    waiting = [tensor.grad_fn for tensor in outputs]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if (leaf := getattr(node, "variable", None)) is not None:
-            found[id(leaf)] = leaf
-        waiting += [following for following, _ in node.next_functions]
-    return list(found.values())
 
 
 def _drop(results: Any) -> None:

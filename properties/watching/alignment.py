@@ -94,14 +94,19 @@ def _indices(call: Call) -> Tensor | None:
 
 
 def _rows_that_matter(reading: Reading, call: Call, answers: Any) -> Tensor | None:
-    """B K: whether the output depends on each picked token, through the pooling alone."""
+    """B K: whether the output depends on each picked token, through the pooling alone; None where the call made once
+    more picks others, as it does where it remembers the one before."""
     try:
         watched = reading.again(answers or {})
     except Exception:
         return None
     again = watched.calls[call.number]
     chosen = again.tensors[0]
-    if again.name != call.name or not chosen.requires_grad:
+    if (
+        again.name != call.name
+        or not chosen.requires_grad
+        or not torch.equal(chosen.detach(), call.tensors[0].detach())
+    ):
         return None
     loss = _pooled_loss(reading, watched)
     if loss is None:

@@ -26,7 +26,7 @@ from sdtps_ref.properties.engine.settings import PROFILES, RunSettings
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.reports.markdown import markdown
 
-EVERY_DAY, DEEP = 250, 20_000  # inputs a reader and kind of input
+EVERY_DAY, DEEP = 100, 20_000  # inputs a reader and kind of input
 SECONDS, GIB = 2.0, 2**30
 CASE = Case(batch=1, num_tokens=4, keep=2, dim=8, slots=2, drawn=(1.0, 2.0, 3.0, 4.0), packed=())
 ABOUT = {"name": "mine", "target": "mine.py:Mine", "sha256": "a" * 64, "files": {"mine.py": "a" * 64}, "adapters": [],

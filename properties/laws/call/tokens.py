@@ -1,61 +1,18 @@
-"""What belongs to a token goes with it in the user's own call: its place, its channels and its position."""
+"""What belongs to a token goes with it in the user's own call: its channels and its position."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
-from sdtps_ref.properties.watching.forms import SUMS
+from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.record import Call
 
 MORE = 2  # tokens besides, as of a class
 MOST = 100_000  # places that are compared
-
-
-@law(needs="call", domain=CALL)
-def places_are_of_the_kept(probe: Probe) -> None:
-    """What is learned for each place is picked by the indices of the kept tokens, or added before they are picked.
-
-    Why: the first K of N places belong to the first K tokens. Given to the K that are kept, a token's place says how
-    many of the kept ones come before it, and where it was is lost.
-    Breaks when: `tokens + places[:, :K]` comes after the selection.
-    Remedy: add the places first, or `places.expand(B, -1, -1).gather(1, index)`.
-    """
-    reading, sites = decided(probe)
-    for site in sites:
-        for number in reading.graph.descendants(site.choice.number):
-            call = reading.watched.calls[number]
-            parts = {reading.watched.watch.number_of(t) for t in call.read} - {None}
-            cut = next(
-                (reading.watched.calls[n] for n in parts if n is not None and _cuts(reading.watched.calls[n])), None
-            )
-            if call.name not in SUMS or cut is None or not call.tensors:
-                continue
-            places, kept, tokens = cut.read[0].shape[-2], cut.tensors[0].shape[-2], site.ranked.shape[-1]
-            more = places - tokens
-            if 0 <= more <= MORE and kept < places and 0 <= kept - _count(site.decision) <= MORE:  # type: ignore[arg-type]
-                raise Violation(
-                    f"the first {kept} of {places} learned places are added to the kept tokens, whichever they are",
-                    where=call.place,
-                    effect="where a token was is lost: its place says how many of the kept ones come before it",
-                    fix="add the places before the selection, or pick them by the same indices",
-                )
-
-
-def _cuts(call: Call) -> bool:
-    """Whether it takes the first of the places that a parameter holds (1 N C or N C)."""
-    source = call.read[0] if call.read else None
-    if call.name not in ("__getitem__", "narrow") or not isinstance(source, nn.Parameter) or source.dim() not in (2, 3):
-        return False
-    return len(call.read) == 1 and call.tensors[0].dim() == source.dim()
-
-
-def _count(decision: Tensor) -> int:
-    return int((decision.detach()[0] > 0.5).sum())
 
 
 @law(needs="call", domain=CALL)

@@ -11,7 +11,8 @@ class Layer(nn.Module):
 
     def forward(self, x, alive):
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
-        weight = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).exp() * alive.unsqueeze(1)
+        likeness = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+        weight = (likeness - likeness.amax(-1, keepdim=True).detach()).exp() * alive.unsqueeze(1)
         weight = weight / weight.sum(-1, keepdim=True)
         rows = alive.detach().unsqueeze(-1)
         return x + self.out(weight @ v), (weight * rows).sum(1) / rows.sum(1)

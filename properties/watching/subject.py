@@ -61,10 +61,12 @@ class Subject:
             return self.copy()
         return replace(self, callable=module, module=module)
 
-    def inputs(self, seed: int = 0, same: bool = False, changed: bool = False) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments, floating tensors among them requiring grad. same: the first sample in place of every other;
-        changed: other values, also where the arguments are the same for every seed; lengths and masks of the samples in
-        another order."""
+    def inputs(
+        self, seed: int = 0, same: bool = False, changed: bool = False, frozen: bool = False
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, floating tensors among them requiring grad unless they are frozen. same: the first sample in
+        place of every other; changed: other values, also where the arguments are the same for every seed; lengths and
+        masks of the samples in another order."""
 
         def prepared(value: Any) -> Any:
             if not isinstance(value, Tensor):
@@ -76,7 +78,7 @@ class Subject:
             made = value.detach().clone()
             if changed and made.dim() > 1:
                 made = 0.7 * made.flip(-1)
-            return made.requires_grad_()
+            return made.requires_grad_(not frozen)
 
         args, kwargs = self.make(seed)
         if changed:
@@ -92,13 +94,14 @@ class Subject:
         training: bool = True,
         same: bool = False,
         changed: bool = False,
+        frozen: bool = False,
         going_on: bool = False,
     ) -> Callable[[], Any]:
         """One forward pass, ready to be made any number of times from the same state.
 
         going_on: from whatever state the module is in, as in training.
         """
-        args, kwargs = self.inputs(seed, same, changed)
+        args, kwargs = self.inputs(seed, same, changed, frozen)
         state = {} if going_on else self.state()
 
         def call() -> Any:
@@ -108,7 +111,7 @@ class Subject:
 
             def own(value: Any) -> Any:
                 # A copy that is no leaf, so that code which writes into its input may.
-                return value * 1 if isinstance(value, Tensor) and value.requires_grad else value
+                return value * 1 if isinstance(value, Tensor) and value.is_floating_point() else value
 
             given, named = tree_map(own, args), tree_map(own, kwargs)
             with contextlib.nullcontext() if training else torch.no_grad():  # as people evaluate

@@ -10,6 +10,8 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, learned
+from sdtps_ref.properties.watching.reading import Reading
+from sdtps_ref.properties.watching.record import Call
 
 
 @law(needs="call", domain=CALL)
@@ -27,6 +29,8 @@ def axes_are_moved(probe: Probe) -> None:
         if call.name not in ("reshape", "view") or not call.tensors or not call.read or not call.read[0].requires_grad:
             continue
         before, after = tuple(call.read[0].shape), tuple(call.tensors[0].shape)
+        if _is_a_shift(reading, call):
+            continue
         if any(_is_turned(one, other) for one, other in _parts(before, after)):
             raise Violation(
                 f"{before} is read as {after} without moving an axis: its rows mix what belongs to several",
@@ -34,6 +38,18 @@ def axes_are_moved(probe: Probe) -> None:
                 effect="what is called a token, a slot or a channel afterwards is none",
                 fix="move the axes first: x.flatten(2).transpose(1, 2), in place of x.reshape(B, H * W, C)",
             )
+
+
+def _is_a_shift(reading: Reading, call: Call) -> bool:
+    """Whether rows that were padded by one number each are read as one longer, which shifts each by one further than
+    the row above: relative positions are read off a table of offsets so."""
+    number = reading.watched.watch.number_of(call.read[0])
+    padded = None if number is None else reading.watched.calls[number]
+    if padded is None or padded.name not in ("cat", "concat", "pad") or not padded.read:
+        return False
+    rows, length = call.read[0].shape[-2:]
+    whole = [t for t in padded.read if t.dim() == call.read[0].dim() and t.shape[-1] == length - 1]
+    return bool(whole) and tuple(call.tensors[0].shape[-2:]) == (length, rows)
 
 
 def _parts(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:

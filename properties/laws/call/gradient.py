@@ -30,11 +30,11 @@ from sdtps_ref.properties.watching.roads import (
     moved_elsewhere,
     returned_with_gradient,
 )
-from sdtps_ref.properties.watching.sites import Site
+from sdtps_ref.properties.watching.sites import Site, reaches
 
+SOFTENS = ("softmax", "sigmoid", "gumbel_softmax")
 ROUNDING = 30  # units in the last place, of the sum of all parts without their signs
 NEVER = "the score is never trained: the selection stays what it was at initialisation"
-NOTHING_OF_ITS_OWN = "the choice follows features that other things train, and a loss on this mask trains nothing"
 STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"
 
 
@@ -164,15 +164,36 @@ def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
     if moved(reading, site.score):
         _expect_more_than_the_dropped(reading, site)
         return
-    own = passes.names(_untrained(reading, site))
+    left = [t for t in _untrained(reading, site) if not _is_trained_by_another(reading, t)]
+    own = passes.names(left)
     if own:
         what = f"the choice carries no gradient: none leads from the output to the score{_named(own)}"
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
     if makes_hard_mask(reading, site) and (is_cut(reading, site) or not moved_elsewhere(reading, site)):
+        if is_without_parameters(reading, site):
+            return  # there is nothing in it to train; `what_chooses_is_trained` says so
+        if not left and passes.names(_untrained(reading, site)):
+            return  # what it is made of is trained by another choice, as where one is made for eval mode besides
         what = "the choice is a hard mask without a gradient: none leads from the output to the score"
-        upstream = reading.upstream(site.score_call, site.score)
-        effect = NEVER if any(isinstance(leaf, nn.Parameter) for leaf in upstream) else NOTHING_OF_ITS_OWN
-        raise Violation(what, where=where_lost(reading, site), effect=effect, fix=STRAIGHT_THROUGH)
+        raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
+
+
+def _is_trained_by_another(reading: Reading, tensor: Tensor) -> bool:
+    """Whether the D of another choice, returned with its gradient, leads to it."""
+    return any(
+        site.decision is not None and returned_with_gradient(reading, site) and reaches(site.decision, tensor)
+        for site in reading.sites
+    )
+
+
+def is_without_parameters(reading: Reading, site: Site) -> bool:
+    """Whether tokens are ranked by what has no parameters, and no soft mask stands beside the hard one."""
+    if any(isinstance(leaf, nn.Parameter) for leaf in reading.upstream(site.score_call, site.score)):
+        return False
+    number = reading.watched.watch.number_of(site.ranked)
+    after = () if number is None else reading.graph.descendants(number)
+    softened = (call for n in after if (call := reading.watched.calls[n]).name in SOFTENS)
+    return not any(t.shape == site.ranked.shape for call in softened for t in call.tensors)
 
 
 def _is_made_of_another(reading: Reading, site: Site) -> bool:

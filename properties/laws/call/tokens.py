@@ -11,6 +11,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.record import Call
 
+PICKS = ("gather", "take_along_dim", "__getitem__", "index_select")
 MORE = 2  # tokens besides, as of a class
 MOST = 100_000  # places that are compared
 
@@ -126,3 +127,31 @@ def _differing(places: Tensor, values: Tensor) -> int:
     _, group = places.unique(dim=1, return_inverse=True)
     last = torch.zeros_like(group).scatter_reduce(0, group, torch.arange(len(group)).to(group), "amax")
     return int((values != values[last[group]]).any(1).sum())
+
+
+@law(needs="call", level="SHOULD", domain=CALL)
+def kept_tokens_are_trained(probe: Probe) -> None:
+    """What kept tokens are made of gets a gradient from the output.
+
+    Why: tokens that are picked under `no_grad`, or detached, are numbers: what made them learns nothing from the task.
+    Breaks when: the whole selection is called under `torch.no_grad()`, where its ranking alone is meant to be.
+    Remedy: `with torch.no_grad(): index = ...`, and pick the tokens after it.
+    """
+    reading = passes_of(probe).reading()
+    made = [n for t in reading.outputs if (n := reading.watched.watch.number_of(t)) is not None]
+    choices = [n for site in reading.sites for n in (site.choice.number, *(call.number for call in site.further))]
+    for call in reading.watched.calls:
+        source, picked = (call.read[0], call.tensors[0]) if call.read and call.tensors else (None, None)
+        if call.name not in PICKS or source is None or picked is None or not source.is_floating_point():
+            continue
+        if not source.requires_grad or picked.requires_grad or source.dim() != 3 or picked.dim() != 3:
+            continue
+        if not 1 < picked.shape[1] < source.shape[1] or not any(reading.graph.depends(call.number, n) for n in choices):
+            continue
+        if any(reading.graph.depends(n, call.number) for n in made) and reading.size(source) == 0:
+            raise Violation(
+                f"{picked.shape[1]} kept tokens are picked without a gradient, and what they are made of gets none",
+                where=call.place,
+                effect="what makes the tokens learns nothing from the output",
+                fix="rank under no_grad, if at all, and pick the tokens outside of it",
+            )

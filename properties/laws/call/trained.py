@@ -8,11 +8,17 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.values import draw
-from sdtps_ref.properties.laws.call.gradient import STRAIGHT_THROUGH, expect_every_site
+from sdtps_ref.properties.laws.call.gradient import STRAIGHT_THROUGH, expect_every_site, is_without_parameters
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.road_ends import where_lost
-from sdtps_ref.properties.watching.roads import handed_on, has_own_backward, moved_by_the_chosen
+from sdtps_ref.properties.watching.roads import (
+    handed_on,
+    has_own_backward,
+    is_cut,
+    makes_hard_mask,
+    moved_by_the_chosen,
+)
 
 
 @law(needs="call", depends="call.gradient_reaches_score", domain=CALL)
@@ -97,4 +103,27 @@ def choice_is_trained(probe: Probe) -> None:
                 where=where_lost(reading, site),
                 effect="only a loss on the score itself trains it, whatever the chosen tokens are good for",
                 fix=STRAIGHT_THROUGH + "; or nothing, if the score has labels of its own",
+            )
+
+
+@law(needs="call", level="SHOULD", depends="call.gradient_reaches_score", domain=CALL)
+def what_chooses_is_trained(probe: Probe) -> None:
+    """What tokens are chosen by has parameters of its own, or a soft mask that trains what it is made of.
+
+    Why: to choose by attention, or by similarity to a text, is right where it is meant, and follows features that other
+    things train. A loss on its hard mask is a constant, and what became of a choice never corrects it.
+    Breaks when: the hard mask of a ranking is made under no_grad, of similarities alone.
+    Remedy: nothing, where it is meant; else D = hard + (soft - soft.detach()) of a score that is trained.
+    """
+    passes = passes_of(probe)
+    reading = passes.reading()
+    for site in reading.sites:
+        if site.decision is not None or site.keeps_all or site.kind == "given" or has_own_backward(reading, site):
+            continue
+        if makes_hard_mask(reading, site) and is_cut(reading, site) and is_without_parameters(reading, site):
+            raise Violation(
+                "tokens are chosen by what has no parameters, and the hard mask of the choice has no gradient",
+                where=where_lost(reading, site),
+                effect="the choice follows features that other things train, and a loss on this mask trains nothing",
+                fix=STRAIGHT_THROUGH,
             )

@@ -1,5 +1,6 @@
 """Gradients that nobody reads; the forward pass is right."""
 
+import torch
 from torch import Tensor, nn
 
 from sdtps_ref.properties.selftest.planted.baseline import Plain, fault
@@ -28,3 +29,12 @@ class RangeDetached(Plain):
     def min_max(self, rows: Tensor) -> Tensor:
         low, high = rows.detach().min(-1, keepdim=True).values, rows.detach().max(-1, keepdim=True).values
         return (rows - low) / (high - low).clamp(min=1e-3)
+
+
+@fault(expected_law="gradient.parameters_learn_from_frozen_tokens")
+class GraphForTheTokensAlone(Plain):
+    """The logits are differentiated only where the tokens are: with a frozen backbone the MLP learns nothing."""
+
+    def logits(self, tokens: Tensor, layers: nn.Module, scale: Tensor) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and tokens.requires_grad):
+            return super().logits(tokens, layers, scale)

@@ -149,12 +149,24 @@ class Ranked(torch.overrides.TorchFunctionMode):
                 return
 
 
+def last_of(scores: list[Tensor]) -> list[Tensor]:
+    """Those that no other is made of: what is sorted on the way to a score, for its least and greatest, is none."""
+    return [
+        score
+        for place, score in enumerate(scores)
+        if not any(
+            torch.autograd.grad(later.sum(), score, retain_graph=True, allow_unused=True)[0] is not None
+            for later in scores[place + 1 :]
+        )
+    ]
+
+
 def ranked_scores(built: Any, arguments: list[Any], named: dict[str, Any], seed: int) -> list[Tensor]:
     """The scores that `built` ranks in a call, in their order."""
     torch.manual_seed(seed)
     with Ranked() as seen:
         built(*arguments, **named)
-    return seen.scores
+    return last_of(seen.scores)
 
 
 def score_derivatives(
@@ -177,7 +189,7 @@ def road_derivatives(
         torch.manual_seed(seed)
         with Ranked() as seen:
             outputs = tensors_of(built(*arguments, **named))
-        scores = seen.scores
+        scores = last_of(seen.scores)
         wanted = [*leaves.values(), *scores]
         gradients = torch.autograd.grad(along(outputs), wanted, retain_graph=True, allow_unused=True)
         reached.append([torch.zeros_like(w) if g is None else g for w, g in zip(wanted, gradients, strict=True)])

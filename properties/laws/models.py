@@ -139,6 +139,7 @@ def score_is_differentiated(probe: Probe) -> None:
     """
     probe.script.carry(
         differences.Ranked,
+        differences.last_of,
         differences.ranked_scores,
         differences.tensors_of,
         differences.along,

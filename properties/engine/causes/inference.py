@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtps_ref.properties.engine.causes.hypotheses import ALL
-from sdtps_ref.properties.engine.causes.hypothesis import AS_A_PROGRAM, Hypothesis, Readings
+from sdtps_ref.properties.engine.causes.hypothesis import LESS_EXPLORED, Hypothesis, Readings
 
 SURE = 3  # how specific a hypothesis is that is told beside another one in whose wake the failure may lie
 
@@ -37,7 +37,7 @@ def explanations(
 
     First a root, then the one that breaks most of the failed laws directly, then the most specific one, then by how
     many fail in its wake. refusing: the failed laws that are a MUST; none is in the wake of what neither breaks one
-    directly nor does anything to results.
+    directly nor makes results wrong.
     A later one must break a law directly that is still unexplained.
     """
     holding = [(each, words) for each in hypotheses if (words := _words(each, readings)) is not None]
@@ -46,7 +46,7 @@ def explanations(
         ranked = []
         for position, (each, words) in enumerate(holding):
             direct, all_of_them = each.explained(left)
-            if each.rank == AS_A_PROGRAM and not direct & set(refusing):
+            if each.rank <= LESS_EXPLORED and not direct & set(refusing):
                 all_of_them -= set(refusing)
             if direct:
                 order = (each.root, len(direct), each.specific, len(all_of_them), -position)

@@ -24,6 +24,13 @@ def _normal(*shape: int) -> Callable[[int], Tensor]:
     return lambda seed: draw("normal", shape, seed).float()
 
 
+def _padded(batch: int, tokens: int) -> Tensor:
+    """1 where a token is, and 0 for the last of the last sample: no decision, which would be all ones."""
+    there = torch.ones(batch, tokens)
+    there[-1, -1] = 0
+    return there
+
+
 # Each kind of argument: how one is made of the sizes, as a function of a seed.
 KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "tokens": lambda s: _normal(s.batch, s.tokens, s.width),
@@ -43,6 +50,8 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "tokens of frames": lambda s: _normal(s.batch, 4, s.tokens, s.width),
     "all kept": lambda s: lambda seed: torch.ones(s.batch, s.tokens),
     "all kept in a column": lambda s: lambda seed: torch.ones(s.batch, s.tokens, 1),
+    "padded": lambda s: lambda seed: _padded(s.batch, s.tokens),
+    "padded, in a column": lambda s: lambda seed: _padded(s.batch, s.tokens).unsqueeze(-1),
     "mask": lambda s: lambda seed: torch.ones(s.batch, s.tokens, dtype=torch.bool),
     "word mask": lambda s: lambda seed: torch.ones(s.batch, s.words, dtype=torch.bool),
     "word ids": lambda s: lambda seed: 1 + (torch.arange(s.batch * s.words) + seed).view(s.batch, -1) % (CLASSES - 1),
@@ -75,8 +84,9 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r".*(image|img|pixel|pixels|pixel_values|photo|picture|frame)s?", ("image", "tokens", "map", "vector", "video",
                                                                         "tokens of frames")),
     (r".*(video|clip|clips)", ("video", "tokens", "tokens of frames")),
-    (r".*(policy|decision|keep_mask|token_mask|keep_policy)", ("all kept", "all kept in a column", "mask")),
-    (r".*mask.*|.*valid.*|.*padding.*", ("mask", "all kept", "word mask", "all kept in a column")),
+    (r".*(policy|decision)|.*(keep|kept|token|score|scores|select|selected|hard|soft)_mask",
+     ("all kept", "all kept in a column", "mask")),
+    (r".*mask.*|.*valid.*|.*padding.*", ("mask", "padded", "word mask", "padded, in a column")),
     (r".*(attn|atten|attention|score|scores|sim|saliency|importance|logits|relevance)(_.*|s)?",
      ("scores", "attention", "scores in a column", "attention map", "square", "attention maps", "tokens")),
     (r"(.*_)?sentences(_.*)?", ("tokens", "words", "vector", "word ids")),

@@ -28,11 +28,11 @@ def where_lost(reading: Reading, site: Site) -> SourceLine | None:
     for n in [] if number is None or not cut else [number, *graph.ancestors(number)]:
         call = calls[n]
         if any(t.requires_grad for t in call.read) and not any(t.requires_grad for t in call.tensors):
-            return call.place if call.grad_enabled else _entry_of_no_grad(calls, call)
+            return call.place if call.grad_enabled else entry_of_no_grad(calls, call)
     if site.decision is None and (soft := _detached_half(reading, site)) is not None:
         before = calls[soft.number - 1] if soft.number else soft
         # Where gradients were off for something else before, such as noise, this line alone is out of place there.
-        return soft.place if soft.grad_enabled or not before.grad_enabled else _entry_of_no_grad(calls, soft)
+        return soft.place if soft.grad_enabled or not before.grad_enabled else entry_of_no_grad(calls, soft)
     hard = hardened(reading, site)
     return hard.place if hard is not None else site.place
 
@@ -58,7 +58,7 @@ def _detached_half(reading: Reading, site: Site) -> Call | None:
     return None
 
 
-def _entry_of_no_grad(calls: list[Call], call: Call) -> SourceLine | None:
+def entry_of_no_grad(calls: list[Call], call: Call) -> SourceLine | None:
     """The line from which gradients were off: the innermost one that stands above the calls on both sides of it."""
     first = call.number
     while first > 0 and not calls[first - 1].grad_enabled:

@@ -10,6 +10,7 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, learned, passes_of
 from sdtps_ref.properties.watching.record import Call
+from sdtps_ref.properties.watching.road_ends import entry_of_no_grad
 
 PICKS = ("gather", "take_along_dim", "__getitem__", "index_select")
 MORE = 2  # tokens besides, as of a class
@@ -129,7 +130,7 @@ def _differing(places: Tensor, values: Tensor) -> int:
     return int((values != values[last[group]]).any(1).sum())
 
 
-@law(needs="call", level="SHOULD", domain=CALL)
+@law(needs="call", domain=CALL)
 def kept_tokens_are_trained(probe: Probe) -> None:
     """What kept tokens are made of gets a gradient from the output.
 
@@ -151,7 +152,7 @@ def kept_tokens_are_trained(probe: Probe) -> None:
         if any(reading.graph.depends(n, call.number) for n in made) and reading.size(source) == 0:
             raise Violation(
                 f"{picked.shape[1]} kept tokens are picked without a gradient, and what they are made of gets none",
-                where=call.place,
+                where=entry_of_no_grad(reading.watched.calls, call) if not call.grad_enabled else call.place,
                 effect="what makes the tokens learns nothing from the output",
                 fix="rank under no_grad, if at all, and pick the tokens outside of it",
             )

@@ -17,6 +17,7 @@ _SOURCES = {
     "TokenAggregation": "aggregation",
     "TokenSparse": "selection",
     "TwoBranchSDTPS": "branches",
+    "published_weights": "conversion",
     "trace": "properties.tracing.api",
 }
 
@@ -28,12 +29,14 @@ __all__ = [
     "TokenAggregation",
     "TokenSparse",
     "TwoBranchSDTPS",
+    "published_weights",
     "trace",
 ]
 
 if TYPE_CHECKING:
     from sdtps_ref.aggregation import TokenAggregation
     from sdtps_ref.branches import TwoBranchSDTPS
+    from sdtps_ref.conversion import published_weights
     from sdtps_ref.errors import InvalidInput, SDTPSError
     from sdtps_ref.multimodal import MultiModalSDTPS
     from sdtps_ref.properties.tracing.api import trace

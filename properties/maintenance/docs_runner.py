@@ -50,16 +50,19 @@ class Call:
     printed: str
 
 
+NOT_RUN = ("text", "diff")
+
+
 def blocks_of(page: Path) -> list[Block]:
-    """Every fenced block of a page but plain text, which is for formulas."""
+    """Every fenced block of a page but plain text, which is for formulas, and diffs, of code that is not here."""
     blocks = [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
-    return [block for block in blocks if block.language != "text"]
+    return [block for block in blocks if block.language not in NOT_RUN]
 
 
 def check_block(block: Block, folder: Path) -> None:
     """Run a block in `folder`, whatever its language asks for. Raises DocMismatch, or what the code raises."""
     if block.language not in HELD:
-        raise DocMismatch(f"a block of {block.language or 'no language'}; accepted: text, {', '.join(HELD)}")
+        raise DocMismatch(f"a block of {block.language or 'no language'}; accepted: {', '.join((*NOT_RUN, *HELD))}")
     HELD[block.language](block.text, folder)
 
 

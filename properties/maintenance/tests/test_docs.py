@@ -21,7 +21,7 @@ PAGES = {
     "docs/guides/certify-in-five-minutes.md": (8, 0),
     "docs/guides/in-ci.md": (3, 0),
     "docs/guides/lightning-timm-tensorboard.md": (8, 0),
-    "docs/guides/mend-the-published-class.md": (2, 0),
+    "docs/guides/mend-the-published-class.md": (1, 0),
     "docs/guides/read-a-certificate.md": (2, 0),
     "docs/guides/why-the-loss-exploded.md": (5, 0),
     "docs/hand-over.md": (5, 0),

@@ -15,6 +15,7 @@ from sdtps_ref.benchmarks.gate.options import cell_options, cells_given, measuri
 from sdtps_ref.benchmarks.gate.rule.report import print_verdicts, to_json
 from sdtps_ref.benchmarks.gate.rule.verdict import EXIT, overall
 from sdtps_ref.benchmarks.timing.environment import check_device, environment, in_words
+from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.command_line.command import argument, command, option
 from sdtps_ref.command_line.messages import results_console
 from sdtps_ref.command_line.run import if_interrupted
@@ -80,5 +81,8 @@ def counts(target: str, store: Path, update: bool, **options: Any) -> int:
     check_device(options["device"])
     implementation = load(target)
     cells = chosen(implementation, implementation, cells_given(options, CellOptions()))
+    if cells[0].stage == CALL:
+        accepted = f"an implementation of stages; `sdtps bench {target}` counts what its call does"
+        raise InvalidInput.given(f"an example, {target}", accepted)
     act = stored_anew if update else compared_with_store
     return act(implementation, target, cells, store, results_console())

@@ -33,7 +33,8 @@ class Inputs:
 class Workload:
     """One stage of an implementation in train mode with its inputs, in one dtype on one device.
 
-    Outputs, by stage: selected tokens and D; pooled tokens; pooled tokens; pooled tokens of each modality.
+    Outputs, by stage: selected tokens and D; pooled tokens; pooled tokens; pooled tokens of each modality; of a call
+    all that it returns.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Workload:
             return result.selected_tokens, result.decision
         if self.stage == "multimodal":
             return tuple(result[name] for name in MODALITIES)
-        return (result,)
+        return result if self.stage == "call" else (result,)
 
     def gradients(self, outputs: tuple[Tensor, ...], turn: int = 0, *, again: bool = False) -> tuple[Any, ...]:
         """Of the outputs times random cotangents: for the inputs, then for every parameter, None for unused ones.
@@ -61,7 +62,11 @@ class Workload:
         """
         given = self.inputs[turn % len(self.inputs)]
         sources = [*given.leaves, *self.parameters]
-        return torch.autograd.grad(outputs, sources, given.cotangents, retain_graph=again, allow_unused=True)
+        with_graph = [pair for pair in zip(outputs, given.cotangents, strict=True) if pair[0].requires_grad]
+        if not with_graph:
+            return (None,) * len(sources)
+        ends, cotangents = zip(*with_graph, strict=True)
+        return torch.autograd.grad(ends, sources, cotangents, retain_graph=again, allow_unused=True)
 
     def call(self, mode: str, turn: int = 0) -> Callable[[], None]:
         """The work of a mode on the inputs of that turn, to be called any number of times.
@@ -92,6 +97,10 @@ def make(
     Raises InvalidInput for an unknown stage, or one that the implementation does not offer. torch's global
     generators are left as they were.
     """
+    if stage == "call":
+        from sdtps_ref.benchmarks.workloads.own_call import call_of  # which makes workloads, too
+
+        return call_of(implementation, dtype, device, rotated=rotated, training=training)
     if stage not in STAGE_METHODS:
         raise InvalidInput.given(f"stage={stage!r}", ", ".join(STAGES))
     method = STAGE_METHODS[stage]

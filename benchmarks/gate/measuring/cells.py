@@ -5,7 +5,8 @@ from typing import Any
 
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
-from sdtps_ref.benchmarks.workloads.sizes import sizes_named
+from sdtps_ref.benchmarks.workloads.own_call import CALL
+from sdtps_ref.benchmarks.workloads.sizes import OWN, sizes_named
 from sdtps_ref.benchmarks.workloads.workloads import MODES
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.contract import provided
@@ -27,7 +28,7 @@ class CellOptions:
 
 
 def chosen(base: Any, head: Any, asked: CellOptions | None = None) -> tuple[Cell, ...]:
-    """The cells that both implementations offer.
+    """The cells that both implementations offer; of two examples, their calls.
 
     Args:
         base: An implementation of the contract.
@@ -55,6 +56,9 @@ def chosen(base: Any, head: Any, asked: CellOptions | None = None) -> tuple[Cell
         for size in sizes_named(name)
         for mode in asked.modes
     ]
+    if not cells and all(CALL in provided(each) for each in (base, head)):
+        cells = [Cell(CALL, OWN, mode, asked.dtype, asked.device) for mode in asked.modes]
     if not cells:
-        raise InvalidInput.given("implementations that share no stage", f"one or more of {', '.join(STAGE_METHODS)}")
+        accepted = f"one or more of {', '.join(STAGE_METHODS)}; or an example of both, FILE.py:example"
+        raise InvalidInput.given("implementations that share no stage", accepted)
     return tuple(dict.fromkeys(cells))

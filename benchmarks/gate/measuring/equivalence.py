@@ -8,6 +8,7 @@ from torch import Tensor
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import Copy
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.numerics import LEAVES, OUTPUTS, in_float64
+from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.benchmarks.workloads.workloads import Workload, make
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.kit.values import modules_in
@@ -34,7 +35,7 @@ def check_same(cell: Cell, base: Copy, head: Copy) -> None:
         seen = _answers(cell, replace(with_weights(_of(cell, head), owned), inputs=owned.inputs))
     if len(seen) != len(owed):
         raise Different(f"{cell}: HEAD returns {len(seen)} results, BASE {len(owed)}")
-    for name, from_head, from_base, true in zip(_names(cell), seen, owed, precise, strict=True):
+    for name, from_head, from_base, true in zip(_names(cell, owned), seen, owed, precise, strict=True):
         if from_head is None or from_base is None or from_head.shape != from_base.shape:
             if from_head is from_base:
                 continue
@@ -71,7 +72,12 @@ def _answers(cell: Cell, workload: Workload) -> tuple[Tensor | None, ...]:
     return (*outputs, *workload.gradients(outputs)[: len(leaves)])
 
 
-def _names(cell: Cell) -> list[str]:
+def _names(cell: Cell, owned: Workload) -> list[str]:
+    if cell.stage == CALL:
+        given = owned.inputs[0]
+        results = [f"result {number}" for number in range(1, len(given.cotangents) + 1)]
+        leaves = [f"gradient to argument {number}" for number in range(1, len(given.leaves) + 1)]
+        return results if cell.mode == "forward" else [*results, *leaves]
     gradients = [f"gradient to {leaf}" for leaf in LEAVES[cell.stage]] if cell.mode != "forward" else []
     return [*OUTPUTS[cell.stage], *gradients]
 

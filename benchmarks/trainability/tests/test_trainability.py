@@ -144,6 +144,7 @@ def test_the_command_prints_stores_and_draws(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == said
 
 
+@pytest.mark.slow
 def test_one_record_is_one_drawing() -> None:
     """To the letter, so that a drawing in a repository changes only with its data; a diverged run is told in it."""
     step = Step(loss=1.0, gradient_norm=2.0, score_gradient_norm=3.0, kept=0.5)

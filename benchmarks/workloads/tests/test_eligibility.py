@@ -76,7 +76,7 @@ def test_what_breaks_a_law_is_refused_by_that_law(admissions: Admissions) -> Non
     assert expected == refusal
 
 
-@pytest.mark.parametrize("tokens", [100, 400])
+@pytest.mark.parametrize("tokens", [100, pytest.param(400, marks=pytest.mark.slow)])
 def test_what_is_wrong_only_at_the_timed_size_is_refused(tokens: int, admissions: Admissions) -> None:
     """Laws draw neither 100 nor 400 tokens, so they are held to the size that is timed."""
     subject = Subject("soft", SoftAt(tokens))

@@ -120,6 +120,7 @@ def test_scripts_of_objects_reproduce(name: str, laws: str) -> None:
     assert all(failure.reproduced or not failure.judges for failure in failures)
 
 
+@slow
 def test_script_of_a_target_needs_torch_only() -> None:
     """The script of an importable implementation runs in a fresh interpreter and shows the failure."""
     target = "sdtps_ref.properties.selftest.planted.selection:SoftForward"
@@ -296,6 +297,7 @@ def test_closures_are_moved_too() -> None:
     assert certificate.verdict == "certified"
 
 
+@slow
 def test_zero_initialised_weights_are_stirred() -> None:
     """A last layer that starts at zero gives uniform weights, on which a wrong mask looks right: it still fails."""
 

@@ -77,7 +77,7 @@ def told(child: SubprocessRunner, folder: Path) -> Callable[[str], LawResult]:
 @pytest.mark.parametrize(
     ("order", "said"),
     [
-        ("os._exit(7)", "the process ended with exit status 7"),
+        pytest.param("os._exit(7)", "the process ended with exit status 7", marks=slow),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "the process died of SIGSEGV, in choose (hostile.py, line "),
         pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "the process died of SIGKILL", marks=slow),
         pytest.param("os.abort()", "the process died of SIGABRT, in choose (hostile.py, line ", marks=slow),

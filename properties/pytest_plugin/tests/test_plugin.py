@@ -97,8 +97,20 @@ def test_laws_are_chosen_as_tests_are(folder: pytest.Pytester, chosen: tuple[str
     ("target", "match", "outcome", "says"),
     [
         ("mine.py:Hard", "never trained", "xfailed", "XFAIL *reaches_score - frozen (https://example.org/1)"),
-        ("mine.py:Hard", "NaN", "failed", "*expected to fail with 'NaN' (frozen), but fails otherwise"),
-        ("mine.py:Mine", "never trained", "failed", "*[[]XPASS(strict)] frozen (https://example.org/1)"),
+        pytest.param(
+            "mine.py:Hard",
+            "NaN",
+            "failed",
+            "*expected to fail with 'NaN' (frozen), but fails otherwise",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "mine.py:Mine",
+            "never trained",
+            "failed",
+            "*[[]XPASS(strict)] frozen (https://example.org/1)",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_expected_failures_are_strict(

@@ -23,25 +23,17 @@ from sdtps_ref.properties.selftest.selftest import (
 
 plant_all()
 
-# One of each stage, and quick; the others have the marker `slow`.
+# Each of a stage of its own; the others have the marker `slow`.
 EVERYDAY = (
-    "WeakMask",
-    "BranchesAveraged",
     "NoParentheses",
-    "ModalitiesSeededByNumpy",
     "KeepsAtLeastOne",
     "HardOnly",
     "OutputBufferReused",
-    "ModeOfTheFirstCall",
-    "RangeDetached",
-    "NamesInTheCode",
     "NoiseInEval",
     "RunningMeanOfTheScores",
     "FlatIndices",
     "KeepsOneMore",
-    "SlotsSeeAThousandTokens",
     "KeepsThePositive",
-    "PredictionDropped",
 )
 
 
@@ -71,11 +63,9 @@ def test_fault_is_killed(name: str) -> None:
     assert script_complaints({name: certificate}) == []
 
 
-def test_every_stage_has_a_fault_of_every_day() -> None:
-    """A stage whose laws judge what runs as it stands."""
-    stages = {FAULTS[name].expected_law.partition(".")[0] for name in eager_faults()}
-
-    assert {FAULTS[name].expected_law.partition(".")[0] for name in EVERYDAY} == stages
+def test_everyday_faults_are_of_different_stages() -> None:
+    """What a few seconds show is spread over the laws."""
+    assert len({FAULTS[name].expected_law.partition(".")[0] for name in EVERYDAY}) == len(EVERYDAY)
 
 
 @pytest.mark.parametrize(

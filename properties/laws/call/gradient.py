@@ -170,7 +170,7 @@ def _expect_a_gradient(passes: Passes, reading: Reading, site: Site) -> None:
         what = f"the choice carries no gradient: none leads from the output to the score{_named(own)}"
         raise Violation(what, where=where_lost(reading, site), effect=NEVER, fix=STRAIGHT_THROUGH)
     if makes_hard_mask(reading, site) and (is_cut(reading, site) or not moved_elsewhere(reading, site)):
-        if is_without_parameters(reading, site):
+        if is_cut(reading, site) and is_without_parameters(reading, site):
             return  # there is nothing in it to train; `what_chooses_is_trained` says so
         if not left and passes.names(_untrained(reading, site)):
             return  # what it is made of is trained by another choice, as where one is made for eval mode besides
@@ -187,8 +187,10 @@ def _is_trained_by_another(reading: Reading, tensor: Tensor) -> bool:
 
 
 def is_without_parameters(reading: Reading, site: Site) -> bool:
-    """Whether tokens are ranked by what has no parameters, and no soft mask stands beside the hard one."""
-    if any(isinstance(leaf, nn.Parameter) for leaf in reading.upstream(site.score_call, site.score)):
+    """Whether tokens are ranked by what is made of features and has no parameters, without a soft mask beside the hard
+    one. A score that is passed in may have parameters where it comes from."""
+    made_of = reading.upstream(site.score_call, site.score)
+    if any(isinstance(leaf, nn.Parameter) for leaf in made_of) or not any(leaf.dim() > 2 for leaf in made_of):
         return False
     number = reading.watched.watch.number_of(site.ranked)
     after = () if number is None else reading.graph.descendants(number)

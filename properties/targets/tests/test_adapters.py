@@ -142,9 +142,9 @@ def test_a_mask_without_a_pipeline_is_warned_of_as_well(stranger: Load) -> None:
         ),
         (
             "older",
-            "call.what_chooses_is_trained",
-            0,
-            ("no D with a gradient", "tokens are chosen by what has no parameters"),
+            "call.gradient_reaches_score",
+            1,
+            ("no D with a gradient", "REFUSED by call.gradient_reaches_score", "the choice is a hard mask"),
         ),
     ],
 )

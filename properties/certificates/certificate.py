@@ -91,6 +91,12 @@ class LawResult:
         said = self.failure.message if self.failure else self.reason
         return self.status == "error" and OUT_OF_TIME in said
 
+    @property
+    def raised_after_answers(self) -> bool:
+        """The code raised on one case, and had answered others of the same law: it runs, and is wrong."""
+        raised = self.failure is not None and bool(self.failure.raised)
+        return self.status == "error" and raised and bool(self.classes) and not self.out_of_time
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self) | {
@@ -126,8 +132,8 @@ class Certificate:
 
     @property
     def verdict(self) -> Verdict:
-        """certified: every MUST that applies passed, or failed as expected. refused: one did not. error: none passed,
-        or a MUST was not run for want of time, or, of a run on all laws, no method's core was judged (see `level`):
+        """certified: every MUST that applies passed, or failed as expected. refused: one did not, or the code raised
+        where it had answered before. error: none passed, or a MUST was not run for want of time, or, of a run on all laws, no method's core was judged (see `level`):
         nothing that anybody could rely on.
 
         A law that was expected to fail and passed refuses as well, and so does code that meddled with the judge.
@@ -135,6 +141,8 @@ class Certificate:
         if self.implementation.get("meddling"):
             return "refused"
         if any(result.refuses and result.status in ("failed", "xpassed") for result in self.laws):
+            return "refused"
+        if any(result.refuses and result.raised_after_answers for result in self.laws):
             return "refused"
         said = CORE_LAWS | AT_WORK if self.is_whole else {result.id for result in self.laws}
         if not any(result.status == "passed" and result.id in said for result in self.laws):

@@ -133,8 +133,8 @@ class Certificate:
     @property
     def verdict(self) -> Verdict:
         """certified: every MUST that applies passed, or failed as expected. refused: one did not, or the code raised
-        where it had answered before. error: none passed, or a MUST was not run for want of time, or, of a run on all laws, no method's core was judged (see `level`):
-        nothing that anybody could rely on.
+        where it had answered before. error: none passed, or a MUST was not run for want of time, or, of a run on all
+        laws, no method's core was judged (see `level`): nothing that anybody could rely on.
 
         A law that was expected to fail and passed refuses as well, and so does code that meddled with the judge.
         """

@@ -1,7 +1,7 @@
 """Calls that are not the first."""
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -191,3 +191,18 @@ class SoftModeNotTakenBack(Plain):
         indices = super().choose(score, noise, keep)
         self.quiet = before
         return indices
+
+
+@fault(expected_law="later_calls.others_change_nothing")
+class TemperatureOfTheLastBuilt(Plain):
+    """Settings in a table of the class, which every instance writes into."""
+
+    settings: ClassVar[dict[str, float]] = {}
+
+    def selector(self, *, tau: float, **sizes: Any) -> Any:
+        """As the contract has it."""
+        self.settings["tau"] = tau
+        return super().selector(tau=tau, **sizes)
+
+    def soft(self, score: Tensor, noise: Tensor, tau: float, keep: int) -> Tensor:
+        return super().soft(score, noise, self.settings.get("tau", tau), keep)

@@ -208,3 +208,13 @@ class EpsilonLostInHalf(Plain):
     def noise(self, score: Tensor) -> Tensor:
         uniform = torch.rand(score.shape, dtype=score.dtype, device=score.device)
         return -torch.log(-torch.log(uniform + 1e-10) + 1e-10)
+
+
+@fault(expected_law="noise.is_finite_at_its_ends")
+class EpsilonBeyondOne(Plain):
+    """An epsilon that keeps U from 0 takes the largest U beyond 1: NaN, once in millions of draws."""
+
+    def noise(self, score: Tensor) -> Tensor:
+        wide = torch.float64 if score.dtype == torch.float64 else torch.float32
+        uniform = torch.rand(score.shape, dtype=wide, device=score.device)
+        return -torch.log(-torch.log(uniform + 1e-7)).to(score.dtype)

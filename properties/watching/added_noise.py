@@ -17,6 +17,8 @@ def is_added(reading: Reading, site: Site) -> bool:
     if any(call.name in RANDOM for call in behind):
         return True
     held = [t for call in behind for t in call.outside if t.is_floating_point() and not t.requires_grad and t.dim()]
+    cut = [call for call in behind if call.name in ("__getitem__", "narrow") and any(call.read[0] is t for t in held)]
+    held += [call.tensors[0] for call in cut]  # as many as there are tokens, of a longer table
     return any(t.shape[-1] == site.score.shape[-1] or t.numel() == site.score.numel() for t in held)
 
 

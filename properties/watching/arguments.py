@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ KINDS: dict[str, Callable[[Sizes], Callable[[int], Any]]] = {
     "attention map": lambda s: lambda seed: draw("normal", (s.batch, 4, s.tokens, s.tokens), seed).softmax(-1).float(),
     "square": lambda s: lambda seed: draw("normal", (s.batch, s.tokens, s.tokens), seed).softmax(-1).float(),
     "channels first": lambda s: _normal(s.batch, s.width, s.tokens),
+    "points": lambda s: _normal(s.batch, s.tokens, 3),
     "image": lambda s: _normal(s.batch, s.colours, *s.picture),
     "map": lambda s: _normal(s.batch, s.width, *s.grid),
     "map, channels last": lambda s: _normal(s.batch, *s.grid, s.width),
@@ -79,6 +81,7 @@ BY_NAME: list[tuple[str, tuple[str, ...]]] = [
     (r"(.*_)?(epoch|step|iter|layer|idx|index|stage|level|it|t|k|topk|num_keep|keep)", ("number", "tokens")),
     (r"(.*_)?ids?|caption_?tokens", ("word ids", "tokens")),
     (r".*(map|grid|volume)", ("map", "map, channels last", "tokens", "image")),
+    (r"(.*_)?(xyz|coords?|coordinates|points?|positions?|pos)", ("points", "tokens", "vector", "channels first")),
     (r".*(audio|wave|waveform|mel|spectrogram|signal|spec).*", ("channels first", "tokens", "map", "vector")),
     (r"(.*_)?(label|target|cam|view)s?(_.*)?|y", ("labels", "vector", "tokens")),
     (r".*(image|img|pixel|pixels|pixel_values|photo|picture|frame)s?", ("image", "tokens", "map", "vector", "video",
@@ -113,19 +116,45 @@ class Plan:
 
     def make(self, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, their values from the seed."""
-        made = {name: KINDS[kind](self.sizes)(seed + 17 * i) for i, (name, kind) in enumerate(self.kinds.items())}
+        made = {name: _of_kind(kind, self.sizes)(seed + 17 * i) for i, (name, kind) in enumerate(self.kinds.items())}
         return [made.pop(name) for name in self.positional], made
 
     def refitted(self, message: str) -> list[Plan]:
-        """The same kinds in other sizes, by what was said of shapes that do not fit."""
-        return [replace(self, sizes=sizes) for sizes in fitted(self.sizes, message)]
+        """The same kinds in other sizes, by what was said of shapes that do not fit; mappings with a name more, by the
+        name that was missing."""
+        return [
+            *(replace(self, sizes=sizes) for sizes in fitted(self.sizes, message)),
+            *(replace(self, kinds=kinds) for kinds in _with_key(self.kinds, message)),
+        ]
 
     def of_tokens(self, count: int) -> Plan:
         """The same with so many tokens."""
         return replace(self, sizes=replace(self.sizes, tokens=count))
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {described(KINDS[kind](self.sizes)(0))}" for name, kind in self.kinds.items())
+        return ", ".join(f"{name} {described(_of_kind(kind, self.sizes)(0))}" for name, kind in self.kinds.items())
+
+
+def _of_kind(kind: str, sizes: Sizes) -> Callable[[int], Any]:
+    """How an argument is made, as a function of a seed; a mapping of kinds by name is written as JSON."""
+    if not kind.startswith("{"):
+        return KINDS[kind](sizes)
+    parts = [(name, _of_kind(part, sizes)) for name, part in json.loads(kind).items()]
+    return lambda seed: {name: make(seed + i) for i, (name, make) in enumerate(parts)}
+
+
+def _with_key(kinds: dict[str, str], message: str) -> list[dict[str, str]]:
+    """What a KeyError asked for, in each mapping, as what its name suggests."""
+    missing = re.fullmatch(r"'([^']+)'", message)
+    if missing is None:
+        return []
+    found = []
+    for name, kind in kinds.items():
+        held = json.loads(kind) if kind.startswith("{") else {} if kind == "modalities" else None
+        if held is not None and missing[1] not in held:
+            likely = next(own for pattern, own in BY_NAME if re.fullmatch(pattern, missing[1].lower()))[:2]
+            found += [kinds | {name: json.dumps(held | {missing[1]: part})} for part in likely]
+    return found
 
 
 def described(value: Any) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 
 from sdtps_ref.properties.watching.calling import Trial, by_default
 from sdtps_ref.properties.watching.choices import source_of
-from sdtps_ref.properties.watching.constructing import OWN, SMALL, builds, quiet
+from sdtps_ref.properties.watching.constructing import OWN, builds, quiet
 from sdtps_ref.properties.watching.subject import Subject
 
 __all__ = ["Outcome", "find_subjects", "quiet"]
@@ -101,8 +101,6 @@ def _trials(candidate: Callable[..., Any], trials: list[Trial], reasons: list[st
         if build.made is None:
             reasons.append(build.why)
             continue
-        if build.size != SMALL and any(trial.runs is not None for trial in trials):
-            break
         trial = Trial(candidate, build, deadline)
         yield trial.likely()
         reasons.append(trial.reason)

@@ -13,7 +13,7 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided
 from sdtps_ref.properties.watching.alignment import PICKS
 from sdtps_ref.properties.watching.choosing import is_hard
-from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
+from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS, meeting_of
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
@@ -104,11 +104,18 @@ def raised_decision_raises_its_logit(probe: Probe) -> None:
     Why: D is one wherever a token is kept, so that a factor of D changes nothing in the forward pass, as log D does
     not. But its gradient is the token's logit times what log D would hand on: where the logit is negative, a token that
     helps gets a lower score, and where it is zero, none.
-    Breaks when: `softmax(logits * D)`.
+    Breaks when: `softmax(logits * D)`; or what D adds is taken off, `logits - (D - 1)`, `logits + (1 - D) * 1e4`.
     Remedy: `logits + D.log()`.
     """
     reading, sites = decided(probe)
     for site in sites:
+        if (lowered := _where_lowered(reading, site)) is not None:
+            raise Violation(
+                "D is taken off the logits of the kept tokens: a larger D makes a token's weight smaller",
+                where=lowered.place,
+                effect="the selection is trained backwards: what helps is dropped",
+                fix="logits = logits + decision.log(): the same forward pass, and a gradient of the right sign",
+            )
         for number in reading.graph.descendants(site.decision_call.number):  # type: ignore[union-attr]
             call = reading.watched.calls[number]
             if _multiplies_kept_logits(reading, site, call):
@@ -118,6 +125,30 @@ def raised_decision_raises_its_logit(probe: Probe) -> None:
                     effect="where the logit is negative, a token that helps gets a lower score",
                     fix="logits = logits + decision.log(): the same forward pass, and a gradient of the right sign",
                 )
+
+
+def _where_lowered(reading: Reading, site: Site) -> Call | None:
+    """The call that takes D off the logits of a softmax that gives the kept tokens their weights."""
+    assert site.decision is not None and site.decision_call is not None
+    meeting = meeting_of(reading, site.decision_call)
+    if meeting is None or meeting.name not in SUMS or not meeting.tensors:
+        return None
+    softmax = _goes_into_softmax(reading, meeting)
+    parts = [t for t in meeting.read if t.requires_grad]
+    if softmax is None or len(parts) != 2 or not softmax.read[0].requires_grad:
+        return None
+    of_decision = [t for t in parts if (n := reading.watched.watch.number_of(t)) is not None
+                   and reading.graph.depends(n, site.decision_call.number)]  # fmt: skip
+    if len(of_decision) != 1:
+        return None
+    kept = site.decision.detach() > 0.5
+    total = softmax.read[0].masked_fill(softmax.read[0].isinf(), 0).sum()
+    slope = torch.autograd.grad(total, site.decision, retain_graph=True, allow_unused=True)[0]
+    if slope is None or slope.shape != kept.shape or not kept.any() or not bool((slope[kept] < 0).all()):
+        return None
+    weights = softmax.tensors[0].detach()
+    open_ = float(weights.amax()) > 0 and float((weights > 1e-6).float().mean()) > 0.5
+    return meeting if open_ and weights.shape[-1] <= int(kept.sum(-1).max()) else None
 
 
 def _multiplies_kept_logits(reading: Reading, site: Site, call: Call) -> bool:

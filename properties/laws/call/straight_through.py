@@ -16,6 +16,8 @@ from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 
 LEAST = 6  # tokens by which a choice of one score would differ from chance
+TAKES_OFF = ("sub", "__sub__", "sub_", "__isub__")
+SOFT = ("softmax", "sigmoid", "gumbel_softmax")
 TOGETHER = 8  # scores of a token that may lie in one tensor, of which both halves are made
 
 
@@ -48,6 +50,39 @@ def hard_and_soft_are_of_one_score(probe: Probe) -> None:
                 where=_made(reading, hard).place,
                 effect="the score that is trained does not decide what is kept",
                 fix="index = score.topk(k).indices of the very score whose softmax is the soft half",
+            )
+
+
+@law(needs="call", domain=CALL)
+def halves_cancel(probe: Probe) -> None:
+    """What a straight-through decision adds with a gradient it takes off again without: `soft - soft.detach()` is zero.
+
+    Why: two calls that draw noise give two soft masks. Their difference is not zero: D is neither 0 nor 1, kept tokens
+    get weights at random, and dropped ones a share.
+    Breaks when: `relaxed(score) - relaxed(score).detach()`, with the noise inside.
+    Remedy: `soft = relaxed(score)`, once, and `hard + (soft - soft.detach())`.
+    """
+    reading = passes_of(probe).reading()
+    graph, calls, number_of = reading.graph, reading.watched.calls, reading.watched.watch.number_of
+    sums = [call for call in calls if call.name in TAKES_OFF and len(call.read) == 2]
+    if not sums:
+        raise Unsupported("no difference was seen")
+    for call in sums:
+        soft, copy = call.read
+        made, other = number_of(soft), number_of(copy)
+        if soft.shape != copy.shape or not soft.requires_grad or copy.requires_grad or made is None or other is None:
+            continue
+        one, two = (calls[graph.origin(n)] for n in (made, other))
+        same = one.name == two.name and one.name in SOFT and str(one.place) == str(two.place)
+        drawn = {n for n in graph.ancestors(one.number) if calls[n].name in RANDOM}
+        again = {n for n in graph.ancestors(two.number) if calls[n].name in RANDOM}
+        if same and one is not two and drawn - again and again - drawn:
+            off = float((soft - copy).detach().abs().max())
+            raise Violation(
+                f"the soft mask that is added and the one that is taken off are two draws: D is off by up to {off:.2g}",
+                where=call.place,
+                effect="D is neither 0 nor 1 in training: kept tokens are weighted at random, dropped ones leak in",
+                fix="soft = relaxed(score), once; decision = hard + (soft - soft.detach())",
             )
 
 

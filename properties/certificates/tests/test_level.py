@@ -1,10 +1,14 @@
 """The level follows what was judged, and nothing is certified of which nothing was measured."""
 
-from sdtps_ref.properties.certificates.certificate import Certificate, LawResult
+import pytest
+
+from sdtps_ref.properties.certificates.certificate import Certificate, Failure, LawResult
 from sdtps_ref.properties.certificates.level import CORE
 from sdtps_ref.properties.contract import METHODS
+from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.law import all_laws
 
+CASE = Case(batch=1, num_tokens=4, keep=2, dim=8, slots=2)
 WHOLE = {"laws": "all", "shard": None}
 
 
@@ -63,3 +67,12 @@ def test_asked_for_some_laws_only() -> None:
     )
 
     assert (asked.verdict, asked.level) == ("certified", None)
+
+
+@pytest.mark.parametrize(("classes", "verdict"), [(("N is 9",), "refused"), ((), "error")])
+def test_what_raises_where_it_had_answered_is_refused(classes: tuple[str, ...], verdict: str) -> None:
+    """It can be called, so it is wrong; of what never answered nothing is known."""
+    failure = Failure("selector raised IndexError: index out of range", case=CASE, script="", raised="IndexError")
+    law = LawResult("shape.follows_inputs", "MUST", "error", examples=9, classes=classes, failure=failure)
+
+    assert Certificate({"name": "mine", "methods": ["selector"]}, WHOLE, (law,)).verdict == verdict

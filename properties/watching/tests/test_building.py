@@ -45,9 +45,11 @@ def pick(**changes: str) -> str:
         {"arguments": "args, logger=None", "dim": "args['d_model']", "keep": "args.get('topk', 6)"},
         {"call": "*, features", "tokens": "features"},
         {"call": "batch", "tokens": "batch['a']"},
+        {"call": "batch", "tokens": "(batch['rgb'] * batch['valid'].unsqueeze(-1))"},
         {"call": "visual, text_lens, mask=None", "tokens": "visual"},
+        {"call": "tokens, xyz", "tokens": "tokens[:, : xyz[..., :3].view(len(xyz), -1, 3).shape[1]]"},
     ],
-    ids=["names", "defaults", "attributes", "keys", "keyword", "dictionary", "lengths"],
+    ids=["names", "defaults", "attributes", "keys", "keyword", "dictionary", "names of its own", "lengths", "points"],
 )
 def test_it_is_built_and_called(written: Write, changes: dict[str, str]) -> None:
     """Sizes, configuration objects and kinds of argument are found by their names; the report says which."""

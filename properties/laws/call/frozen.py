@@ -14,6 +14,8 @@ from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.record import Watched, watch
 
+ROUNDING = 1e-5  # of the largest gradient
+
 
 @law(needs="call", domain=CALL)
 def parameters_learn_from_frozen_tokens(probe: Probe) -> None:
@@ -29,7 +31,9 @@ def parameters_learn_from_frozen_tokens(probe: Probe) -> None:
     module, reading = passes.subject.module, passes.reading()
     if module is None or reading.loss() is None:
         raise Unsupported("nothing that is returned has a gradient, or a function has no parameters")
-    named = {name: p for name, p in module.named_parameters() if p.requires_grad and reading.size(p) > 0}
+    sizes = {name: reading.size(p) for name, p in module.named_parameters() if p.requires_grad}
+    least = ROUNDING * max(sizes.values(), default=0.0)  # a bias that only shifts a softmax has rounding for a gradient
+    named = {name: p for name, p in module.named_parameters() if sizes.get(name, 0.0) > least}
     again = watch(passes.subject.run(0, frozen=True), 0)
     if not named or [call.name for call in again.calls] != [call.name for call in reading.watched.calls]:
         raise Unsupported("no parameter is trained, or other calls are made for inputs without a gradient")

@@ -49,7 +49,7 @@ def noise_is_fresh(probe: Probe) -> None:
             continue  # the score itself differs between equal samples: dropout, or a learned position
         place = _noise_line(one.watched, other.watched) or (site.decision_call.place if site.decision_call else None)
         if not np.allclose(rows, later, atol=1e-3):
-            if np.allclose(rows, rows[:1], atol=1e-3):
+            if np.allclose(rows, rows[:1], atol=1e-3) and is_added(one, site):
                 refuse_noise(SHARED_NOISE, place)
             continue
         noise = beside(rows / first.rate, score)

@@ -12,6 +12,7 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.signals.model import parameters
 
+ROUNDING = 1e-5  # of the largest gradient
 FEW = Domain(fixed=(Case(3, 12, 5, 16, 3, scores="distinct"), Case(2, 9, 4, 8, 2, tau=0.5, scores="distinct", seed=1)))
 
 
@@ -42,12 +43,15 @@ def parameters_learn_from_frozen_tokens(probe: Probe) -> None:
         pooled = probe.call(built, *frozen, name="pooled")
         cotangent = probe.random(pooled)
         beside = probe.call(built, *free, name="beside")
+        owned = {name: probe.gradient(beside, part, cotangent) for name, part in parameters(probe, built).items()}
+        largest = max(float(owed.abs().amax()) for owed in owned.values())
         for name, parameter in parameters(probe, built).items():
+            if float(owned[name].abs().amax()) <= ROUNDING * largest:
+                continue  # a bias that only shifts a softmax has rounding for a gradient
             seen = probe.gradient(pooled, parameter, cotangent)
-            owed = probe.gradient(beside, parameter, cotangent)
-            if owed.any() and not seen.any():
+            if not seen.any():
                 raise Violation(
                     f"the {method}'s parameter {name!r} gets no gradient where tokens and score require none, but "
                     "should: it gets one where they do",
-                    check=seen.any() | ~owed.any(),
+                    check=seen.any(),
                 )

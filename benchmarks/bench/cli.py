@@ -19,7 +19,8 @@ from sdtps_ref.benchmarks.timing.machine import Machine, machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS, Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.workloads.sizes import ACCEPTED, sizes_named
-from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES, STAGES
+from sdtps_ref.benchmarks.workloads.workload import MODES
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES, STAGES
 from sdtps_ref.command_line.command import argument, command, option
 from sdtps_ref.command_line.messages import results_console
 from sdtps_ref.command_line.run import if_interrupted

@@ -16,7 +16,8 @@ from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS, Subject
 from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.benchmarks.workloads.workloads import Workload, make
+from sdtps_ref.benchmarks.workloads.workload import Workload
+from sdtps_ref.benchmarks.workloads.workloads import make
 from sdtps_ref.properties.contract import provided
 
 # The same operators on next to nothing: what they take is what there is between them.

@@ -8,7 +8,7 @@ import numpy as np
 from sdtps_ref.benchmarks import units
 from sdtps_ref.benchmarks.bench.measurement import Row
 from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.benchmarks.workloads.workloads import MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
 from sdtps_ref.properties.reports import figures
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from sdtps_ref.benchmarks.timing import limits
 from sdtps_ref.benchmarks.timing.counting import count
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import Compiled
-from sdtps_ref.benchmarks.workloads.workloads import Workload, make
+from sdtps_ref.benchmarks.workloads.workload import Workload
+from sdtps_ref.benchmarks.workloads.workloads import make
 
 # How inductor's code calls its own kernels, on the CPU and on a GPU, a library's, and torch's operators.
 KERNEL_CALLS = re.compile(r"\b(?:extern_kernels\.\w+|cpp_fused\w*|triton_\w+\.run|torch\.ops\.[\w.]+|aten\.[\w.]+)\(")

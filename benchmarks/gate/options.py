@@ -10,7 +10,8 @@ from sdtps_ref.benchmarks.gate.measuring.plan import SECONDS, TOLERANCE
 from sdtps_ref.benchmarks.gate.measuring.revisions import DEFAULT_IMPLEMENTATION
 from sdtps_ref.benchmarks.gate.rule.verdict import Rule
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
-from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES
 from sdtps_ref.command_line.command import option, together
 from sdtps_ref.command_line.types import FILE, Choice, above, whole
 

@@ -19,7 +19,8 @@ from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import from_target
 from sdtps_ref.benchmarks.workloads.sizes import Size, sizes_named
-from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES
 from sdtps_ref.command_line.command import argument, command, option
 from sdtps_ref.command_line.messages import complain, results_console
 from sdtps_ref.command_line.run import if_interrupted

@@ -19,7 +19,8 @@ from sdtps_ref.benchmarks.timing.machine import Machine, machine
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject, bundled, compiled, from_target
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY, sizes_named
-from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES
 from sdtps_ref.errors import SDTPSError
 
 MASKS = ("subtract", "log")

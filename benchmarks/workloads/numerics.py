@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sdtps_ref.benchmarks.workloads.implementations import Subject
 from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.benchmarks.workloads.workloads import MODALITIES, Workload, make
+from sdtps_ref.benchmarks.workloads.workload import MODALITIES, Workload
+from sdtps_ref.benchmarks.workloads.workloads import make
 
 # Of the largest entry: what rounding leaves in chains of a few hundred terms. Zeros are off by 1.
 ROUNDING = {"float64": 1e-8, "float32": 1e-3, "bfloat16": 1e-1, "float16": 2e-2}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from sdtps_ref.benchmarks.workloads.sizes import OWN
-from sdtps_ref.benchmarks.workloads.workloads import Inputs, Workload
+from sdtps_ref.benchmarks.workloads.workload import Inputs, Workload
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.kit.differences import tensors_of
 from sdtps_ref.properties.kit.values import draw

@@ -21,7 +21,7 @@ from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.eligibility import Admissions
 from sdtps_ref.benchmarks.workloads.implementations import Subject, bundled
 from sdtps_ref.benchmarks.workloads.sizes import Size
-from sdtps_ref.benchmarks.workloads.workloads import MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
 from sdtps_ref.properties.selftest.planted.baseline import Plain
 
 SIZES = (Size(B=2, N=16, K=8, C=32, M=3), Size(B=8, N=16, K=8, C=32, M=3))

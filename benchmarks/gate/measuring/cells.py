@@ -7,7 +7,7 @@ from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
 from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.benchmarks.workloads.sizes import OWN, sizes_named
-from sdtps_ref.benchmarks.workloads.workloads import MODES
+from sdtps_ref.benchmarks.workloads.workload import MODES
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.properties.contract import provided
 

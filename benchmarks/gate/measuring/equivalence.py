@@ -9,7 +9,8 @@ from sdtps_ref.benchmarks.gate.measuring.isolated_import import Copy
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.numerics import LEAVES, OUTPUTS, in_float64
 from sdtps_ref.benchmarks.workloads.own_call import CALL
-from sdtps_ref.benchmarks.workloads.workloads import Workload, make
+from sdtps_ref.benchmarks.workloads.workload import Workload
+from sdtps_ref.benchmarks.workloads.workloads import make
 from sdtps_ref.errors import SDTPSError
 from sdtps_ref.properties.kit.values import modules_in
 

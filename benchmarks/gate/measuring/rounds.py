@@ -18,7 +18,8 @@ from sdtps_ref.benchmarks.timing.clock import HostClock, clock_for
 from sdtps_ref.benchmarks.timing.process import in_fresh_process
 from sdtps_ref.benchmarks.timing.timing import WARM_UPS, Sample, Subject, in_turns, least_seconds, warmed_up
 from sdtps_ref.benchmarks.workloads.cells import Cell
-from sdtps_ref.benchmarks.workloads.workloads import Inputs, make
+from sdtps_ref.benchmarks.workloads.workload import Inputs
+from sdtps_ref.benchmarks.workloads.workloads import make
 from sdtps_ref.errors import SDTPSError
 
 PROBES = 15  # samples behind a first guess of a filler's share

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from sdtps_ref.benchmarks.timing import limits
 from sdtps_ref.benchmarks.workloads import workloads
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY, Size
-from sdtps_ref.benchmarks.workloads.workloads import MODES, STAGES, Workload
+from sdtps_ref.benchmarks.workloads.workload import MODES, Workload
+from sdtps_ref.benchmarks.workloads.workloads import STAGES
 from sdtps_ref.properties.reference import Reference
 
 SIZES = [Size(2, 10, 4, 40, 3), EVERYDAY[0]]

@@ -10,7 +10,8 @@ import torch
 
 from sdtps_ref.benchmarks.workloads import workloads
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY, Size
-from sdtps_ref.benchmarks.workloads.workloads import DTYPES, MODES, STAGES, Workload
+from sdtps_ref.benchmarks.workloads.workload import MODES, Workload
+from sdtps_ref.benchmarks.workloads.workloads import DTYPES, STAGES
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.golden import oracle
 from sdtps_ref.noise import gumbel_noise

@@ -10,6 +10,7 @@ from sdtps_ref.benchmarks.timing.machine import Limit, Machine
 from sdtps_ref.benchmarks.timing.overhead import Beyond, beyond, floor
 from sdtps_ref.benchmarks.workloads import workloads
 from sdtps_ref.benchmarks.workloads.sizes import EVERYDAY
+from sdtps_ref.benchmarks.workloads.workload import MODES
 from sdtps_ref.properties.reference import Reference
 
 
@@ -57,7 +58,7 @@ def test_asking_for_a_value_is_a_synchronisation() -> None:
     assert counts.synchronisations == 1
 
 
-@pytest.mark.parametrize("mode", workloads.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_counts_are_exact_and_flops_those_of_the_formula(mode: str) -> None:
     """Twice the same, and matrix products are those that the paper asks for."""
     workload = workloads.make(Reference("log"), "aggregation", EVERYDAY[0], "float32", "cpu")

@@ -8,7 +8,7 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
 from sdtps_ref.properties.watching.passes import alone, first_difference, samples_of
 from sdtps_ref.properties.watching.record import Watched, watch
 from sdtps_ref.properties.watching.sites import find_sites
@@ -150,7 +150,7 @@ def samples_are_independent(probe: Probe) -> None:
     """
     passes = passes_of(probe)
     subject = passes.subject
-    _, sites = learned(probe)  # pruning without a learned selection is often written for one sample
+    _, sites = decided(probe)  # pruning without a learned selection is often written for one sample
     axis = int(any(site.time_first for site in sites))
     batch = samples_of(subject, axis)
     together = watch(subject.run(0, training=False), 0)

@@ -8,10 +8,10 @@ from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
-from sdtps_ref.properties.laws.call.reading_of import CALL, decided, passes_of
+from sdtps_ref.properties.laws.call.reading_of import CALL, decided, learned, passes_of
 from sdtps_ref.properties.watching.passes import alone, first_difference, samples_of
 from sdtps_ref.properties.watching.record import Watched, watch
-from sdtps_ref.properties.watching.sites import find_sites
+from sdtps_ref.properties.watching.sites import Site, find_sites
 from sdtps_ref.properties.watching.subject import Subject
 
 STEPS = 3  # of training, one after another
@@ -150,9 +150,11 @@ def samples_are_independent(probe: Probe) -> None:
     """
     passes = passes_of(probe)
     subject = passes.subject
-    _, sites = decided(probe)  # pruning without a learned selection is often written for one sample
+    _, sites = learned(probe)  # pruning without a learned selection is often written for one sample
     axis = int(any(site.time_first for site in sites))
     batch = samples_of(subject, axis)
+    if not any(site.decision is not None or _ranks_each_sample(site, batch) for site in sites):
+        raise Unsupported("what is chosen is not chosen for each sample, as where experts choose among all tokens")
     together = watch(subject.run(0, training=False), 0)
     cut = [(row, alone(subject, training=False, row=row, axis=axis)) for row in (0, -1)]
     if all(single is None for _, single in cut):
@@ -160,6 +162,10 @@ def samples_are_independent(probe: Probe) -> None:
     for row, single in cut:
         if single is not None:
             _expect_the_same_alone(together, single, row, axis, batch)
+
+
+def _ranks_each_sample(site: Site, batch: int) -> bool:
+    return site.kind == "ranking" and site.ranked.dim() == 2 and len(site.ranked) == batch
 
 
 def _expect_the_same_alone(together: Watched, single: Watched, row: int, axis: int, batch: int) -> None:

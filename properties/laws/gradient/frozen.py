@@ -4,6 +4,7 @@ A part of `gradient`.
 """
 
 import torch
+from torch import nn
 
 from sdtps_ref.properties.kit.case import Case
 from sdtps_ref.properties.kit.domain import Domain
@@ -27,9 +28,11 @@ def parameters_learn_from_frozen_tokens(probe: Probe) -> None:
     Remedy: leave it to autograd, which asks the parameters too; `checkpoint(..., use_reentrant=False)`.
     """
     methods = [method for method in ("aggregator", "pipeline", "branches") if method in probe.methods]
-    learning = [(method, probe.build(method)) for method in methods if parameters(probe, probe.build(method))]
+    built_by = {method: probe.build(method) for method in methods}
+    modules = {method: built for method, built in built_by.items() if isinstance(built, nn.Module)}
+    learning = [(method, built) for method, built in modules.items() if parameters(probe, built)]
     if not learning:
-        raise Unsupported("what pools has no parameters")
+        raise Unsupported("what pools is no module with parameters")
     for method, built in learning:
         if method == "aggregator":
             kept = probe.tokens[:, : probe.case.keep]

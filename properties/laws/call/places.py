@@ -137,7 +137,11 @@ def _counts_from_zero(reading: Reading, added: Tensor, pick: Call) -> bool:
     if tables:
         held = {id(table) for table in tables}
         before = reading.watched.calls[: pick.number]  # where they were added to all tokens, each has its own already
-        return not any(id(t) in held for call in before for t in call.outside)
+        return not any(
+            id(t) in held and call.tensors and call.tensors[0].shape[-2:-1] == (pick.read[0].shape[1],)
+            for call in before
+            for t in call.outside
+        )
     made = {call.name for call in behind}
     return "arange" in made and bool(made & set(WAVES))
 

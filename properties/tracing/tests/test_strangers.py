@@ -27,13 +27,15 @@ ALSO_SEEN = {
     "call.gradient_is_finite": {"overflow"},
     "call.parameters_are_registered": {"not_in_optimizer"},
     "call.policy_masks_the_keys": {"call.gradient_reaches_score"},
+    "call.kept_tokens_are_trained": {"call.gradient_reaches_score"},
     "call.every_part_of_a_list_is_used": {"call.what_is_scored_is_used"},
 }
 # What the loop does to them: a graph that is kept, or an input changed in place, ends the step; autocast makes some
 # write one dtype into another; bfloat16 rounds a clamp at 0.9999 to none, and half of all normal numbers to a logarithm
 # of zero. How many gates are to be open at first is not asked of a step, which may be any. Noise that
-# is one number is none to a step, which remarks on that.
-OTHERWISE = {(name, way) for name in ("kept_graph", "shut_at_first", "tide_pools") for way in WAYS} | {
+# is one number is none to a step, which remarks on that. D that is taken off its logits is told by a gradient through a
+# graph that the step has freed.
+OTHERWISE = {(name, way) for name in ("kept_graph", "shut_at_first", "tide_pools", "seat_map") for way in WAYS} | {
     ("centred_in_place", "checkpoint"),
     ("clamped_decision", "autocast"),
     ("lone_expert", "autocast"),

@@ -15,7 +15,6 @@ from sdtps_ref.benchmarks.gate.options import cell_options, cells_given, measuri
 from sdtps_ref.benchmarks.gate.rule.report import print_verdicts, to_json
 from sdtps_ref.benchmarks.gate.rule.verdict import EXIT, overall
 from sdtps_ref.benchmarks.timing.environment import check_device, environment, in_words
-from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.command_line.command import argument, command, option
 from sdtps_ref.command_line.messages import results_console
 from sdtps_ref.command_line.run import if_interrupted
@@ -23,6 +22,7 @@ from sdtps_ref.command_line.types import FILE
 from sdtps_ref.errors import InvalidInput
 from sdtps_ref.output_files import replace_text
 from sdtps_ref.output_paths import check_writable
+from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.targets.target import load
 
 

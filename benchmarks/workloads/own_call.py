@@ -12,11 +12,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from sdtps_ref.benchmarks.workloads.sizes import OWN
 from sdtps_ref.benchmarks.workloads.workload import Inputs, Workload
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.kit.differences import tensors_of
 from sdtps_ref.properties.kit.values import draw
 from sdtps_ref.properties.watching.subject import Subject
-
-CALL = "call"
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.errors import InvalidInput
+from sdtps_ref.properties.contract import CALL
 
 MODES = ("forward", "backward", "forward+backward")
 MODALITIES = ("rgb", "nir", "tir")
@@ -47,7 +48,7 @@ class Workload:
             return result.selected_tokens, result.decision
         if self.stage == "multimodal":
             return tuple(result[name] for name in MODALITIES)
-        return result if self.stage == "call" else (result,)
+        return result if self.stage == CALL else (result,)
 
     def gradients(self, outputs: tuple[Tensor, ...], turn: int = 0, *, again: bool = False) -> tuple[Any, ...]:
         """Of the outputs times random cotangents: for the inputs, then for every parameter, None for unused ones.

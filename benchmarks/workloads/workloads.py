@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
-from sdtps_ref.benchmarks.workloads.own_call import CALL, call_of
+from sdtps_ref.benchmarks.workloads.own_call import call_of
 from sdtps_ref.benchmarks.workloads.sizes import Size
 from sdtps_ref.benchmarks.workloads.workload import MODALITIES, Inputs, Workload
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.properties.contract import provided
+from sdtps_ref.properties.contract import CALL, provided
 from sdtps_ref.properties.kit.values import modules_in, prepare
 
 STAGES = tuple(STAGE_METHODS)

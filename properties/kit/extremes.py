@@ -14,13 +14,17 @@ class AtTheEnds(torch.overrides.TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        name = getattr(function, "__name__", "")
-        if name in ("rand", "rand_like"):
-            put_ends(result, 0.0, 1.0)
-        if name == "uniform_":
-            bounds = [*args[1:3], *(kwargs or {}).values()]
-            put_ends(result, *(bounds if len(bounds) == 2 else (0.0, 1.0)))
-        return result
+        ends = range_of(getattr(function, "__name__", ""), args, kwargs or {})
+        return result if ends is None else put_ends(result, *ends)
+
+
+def range_of(name: str, args: Any, kwargs: Any) -> tuple[float, float] | None:
+    """Between which numbers a torch call of this name draws uniformly; None where it does not."""
+    if name not in ("rand", "rand_like", "uniform_"):
+        return None
+    bounds = [bound for bound in (*args[1:3], *kwargs.values()) if type(bound) in (int, float)]
+    low, high = bounds if name == "uniform_" and len(bounds) == 2 else (0.0, 1.0)
+    return float(low), float(high)
 
 
 def put_ends(drawn: Tensor, low: float, high: float) -> Tensor:

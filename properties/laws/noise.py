@@ -135,7 +135,7 @@ def is_finite_at_its_ends(probe: Probe) -> None:
     logarithm is infinite, or NaN; or U is drawn in a wider dtype and rounded to 1.
     Remedy: clamp U to [tiny, 1 - eps / 2] in the dtype that its logarithm is taken in.
     """
-    probe.script.carry(extremes.AtTheEnds, extremes.put_ends)
+    probe.script.carry(extremes.AtTheEnds, extremes.range_of, extremes.put_ends)
     built, seed = probe.build("selector"), probe.case.seed
     doing = "selector, U at its ends"
     result = probe.through(

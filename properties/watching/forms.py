@@ -10,6 +10,7 @@ from sdtps_ref.properties.watching.weighing import weights_of
 
 SUMS = ("add", "sub", "__add__", "__sub__", "__radd__", "__rsub__", "rsub", "__iadd__", "__isub__", "add_", "sub_")
 PRODUCTS = ("mul", "__mul__", "__rmul__", "mul_", "__imul__", "multiply")
+SOFTENS = ("softmax", "sigmoid", "gumbel_softmax")
 CONTRACTIONS = ("matmul", "__matmul__", "bmm", "einsum", "baddbmm")
 
 PUBLISHED = "published pooling: D masks the logits of a softmax over the kept tokens"

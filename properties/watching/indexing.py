@@ -13,6 +13,7 @@ from sdtps_ref.properties.watching.record import Call
 
 BY_AXIS = ("gather", "scatter", "scatter_", "scatter_add", "scatter_add_", "index_select", "index_fill", "index_fill_",
            "index_add", "index_add_", "index_copy", "index_copy_", "scatter_reduce", "scatter_reduce_")  # fmt: skip
+PICKS = ("gather", "take_along_dim", "__getitem__")
 WRITES = (
     *(name for name in BY_AXIS if name not in ("gather", "index_select")),
     "__setitem__",

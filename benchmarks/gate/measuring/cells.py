@@ -5,11 +5,10 @@ from typing import Any
 
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.implementations import STAGE_METHODS
-from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.benchmarks.workloads.sizes import OWN, sizes_named
 from sdtps_ref.benchmarks.workloads.workload import MODES
 from sdtps_ref.errors import InvalidInput
-from sdtps_ref.properties.contract import provided
+from sdtps_ref.properties.contract import CALL, provided
 
 # Small enough for two minutes: a slowdown in a stage shows at every size, or it is a matter for `--size`.
 DEFAULT_SIZES = ("4x128x512",)

@@ -8,10 +8,10 @@ from torch import Tensor
 from sdtps_ref.benchmarks.gate.measuring.isolated_import import Copy
 from sdtps_ref.benchmarks.workloads.cells import Cell
 from sdtps_ref.benchmarks.workloads.numerics import LEAVES, OUTPUTS, in_float64
-from sdtps_ref.benchmarks.workloads.own_call import CALL
 from sdtps_ref.benchmarks.workloads.workload import Workload
 from sdtps_ref.benchmarks.workloads.workloads import make
 from sdtps_ref.errors import SDTPSError
+from sdtps_ref.properties.contract import CALL
 from sdtps_ref.properties.kit.values import modules_in
 
 # How many times BASE's own rounding error HEAD may be away: another order of summation makes another error, of like

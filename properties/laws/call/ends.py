@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sdtps_ref.properties.kit.extremes import put_ends
+from sdtps_ref.properties.kit.extremes import put_ends, range_of
 from sdtps_ref.properties.kit.law import law
 from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
@@ -28,7 +28,7 @@ def noise_is_finite_at_its_ends(probe: Probe) -> None:
     Remedy: `u.clamp(tiny, 1 - eps / 2)` in the dtype that its logarithm is taken in.
     """
     reading = passes_of(probe).reading()
-    answers = {call.number: _at_the_ends(call) for call in reading.watched.calls if _is_uniform(call)}
+    answers = {call.number: put for call in reading.watched.calls if (put := _at_the_ends(call)) is not None}
     if not answers:
         raise Unsupported("no uniform numbers are drawn")
     outputs = [t for t in reading.watched.outputs if t.is_floating_point()]
@@ -47,15 +47,12 @@ def noise_is_finite_at_its_ends(probe: Probe) -> None:
         )
 
 
-def _is_uniform(call: Call) -> bool:
-    return call.name in ("rand", "rand_like", "uniform_") and bool(call.tensors) and call.tensors[0].dim() > 1
-
-
-def _at_the_ends(call: Call) -> Callable[[Tensor], Tensor]:
-    """What writes the ends of the call's own range into its result."""
-    bounds = [b for b in (*call.args[1:3], *call.kwargs.values()) if type(b) in (int, float)]
-    low, high = bounds if call.name == "uniform_" and len(bounds) == 2 else (0.0, 1.0)
-    return lambda drawn: put_ends(drawn, float(low), float(high))
+def _at_the_ends(call: Call) -> Callable[[Tensor], Tensor] | None:
+    """What writes the ends of its own range into the numbers that a call drew; None where it drew none."""
+    ends = range_of(call.name, call.args, call.kwargs)
+    if ends is None or not call.tensors or call.tensors[0].dim() < 2:
+        return None
+    return lambda drawn: put_ends(drawn, *ends)
 
 
 def _first_nan(watched: Watched) -> Call | None:

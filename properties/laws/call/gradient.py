@@ -10,7 +10,7 @@ from sdtps_ref.properties.kit.outcomes import Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.kit.source_line import SourceLine
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
-from sdtps_ref.properties.watching.forms import SUMS, meeting_of
+from sdtps_ref.properties.watching.forms import SOFTENS, SUMS, meeting_of
 from sdtps_ref.properties.watching.passes import Passes
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
@@ -32,7 +32,6 @@ from sdtps_ref.properties.watching.roads import (
 )
 from sdtps_ref.properties.watching.sites import Site, reaches
 
-SOFTENS = ("softmax", "sigmoid", "gumbel_softmax")
 ROUNDING = 30  # units in the last place, of the sum of all parts without their signs
 NEVER = "the score is never trained: the selection stays what it was at initialisation"
 STRAIGHT_THROUGH = "decision = hard + (soft - soft.detach()), used where the tokens are pooled"

@@ -11,13 +11,12 @@ from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, decided
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
-from sdtps_ref.properties.watching.indexing import uses
+from sdtps_ref.properties.watching.indexing import PICKS, uses
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 from sdtps_ref.properties.watching.sites import Site
 
 MORE = 2  # tokens besides, as of a class
-PICKS = ("gather", "take_along_dim", "__getitem__")
 EACH_FOR_ITSELF = (*SAME_NUMBERS, *SUMS, *PRODUCTS, "linear", "layer_norm", "dropout", "gelu", "relu", "silu", "tanh")
 WAVES = ("sin", "cos")
 

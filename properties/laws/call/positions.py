@@ -13,12 +13,11 @@ from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.causal import token_of
 from sdtps_ref.properties.watching.forms import PRODUCTS, SUMS
 from sdtps_ref.properties.watching.graph import SAME_NUMBERS
-from sdtps_ref.properties.watching.indexing import WRITES, Use, is_as_chosen, uses
+from sdtps_ref.properties.watching.indexing import PICKS, WRITES, Use, is_as_chosen, uses
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 
 RANKS = ("topk", "sort", "argsort")
-PICKS = ("gather", "take_along_dim", "__getitem__")
 MORE = 2  # tokens besides, as of a class
 TRIED = 4
 CONSTANT = ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "zeros", "ones",

@@ -10,14 +10,13 @@ from sdtps_ref.properties.kit.outcomes import Unsupported, Violation
 from sdtps_ref.properties.kit.probe import Probe
 from sdtps_ref.properties.laws.call.reading_of import CALL, passes_of
 from sdtps_ref.properties.watching.choosing import CHOOSES, is_hard
-from sdtps_ref.properties.watching.forms import SUMS
+from sdtps_ref.properties.watching.forms import SOFTENS, SUMS
 from sdtps_ref.properties.watching.graph import RANDOM, SAME_NUMBERS
 from sdtps_ref.properties.watching.reading import Reading
 from sdtps_ref.properties.watching.record import Call
 
 LEAST = 6  # tokens by which a choice of one score would differ from chance
 TAKES_OFF = ("sub", "__sub__", "sub_", "__isub__")
-SOFT = ("softmax", "sigmoid", "gumbel_softmax")
 TOGETHER = 8  # scores of a token that may lie in one tensor, of which both halves are made
 
 
@@ -73,7 +72,7 @@ def halves_cancel(probe: Probe) -> None:
         if soft.shape != copy.shape or not soft.requires_grad or copy.requires_grad or made is None or other is None:
             continue
         one, two = (calls[graph.origin(n)] for n in (made, other))
-        same = one.name == two.name and one.name in SOFT and str(one.place) == str(two.place)
+        same = one.name == two.name and one.name in SOFTENS and str(one.place) == str(two.place)
         drawn = {n for n in graph.ancestors(one.number) if calls[n].name in RANDOM}
         again = {n for n in graph.ancestors(two.number) if calls[n].name in RANDOM}
         if same and one is not two and drawn - again and again - drawn:
